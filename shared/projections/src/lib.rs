@@ -1,0 +1,28 @@
+//! What Livefold counts, as pure code: Kafka records in, states that fold and merge, views out.
+//!
+//! No I/O, no AWS and no clock in here: the same records give the same state, and the current time is an argument
+//! of [`Projection::view`].
+//!
+//! A new kind of dashboard is one new file that implements [`Projection`], one line in [`kind`] and one in [`topic`].
+
+pub mod campaign;
+pub mod channel;
+pub mod id;
+pub mod kind;
+pub mod latest;
+pub mod live_event;
+pub mod notice;
+pub mod projection;
+pub mod record;
+pub mod slice;
+pub mod system;
+pub mod timestamp;
+pub mod topic;
+
+pub use channel::ChannelId;
+pub use id::{Id, TenantId};
+pub use kind::{Event, Kind, Slice, View};
+pub use projection::{Listing, Projection};
+pub use record::{BadRecord, Record, Routed};
+pub use slice::{Fold, Offset};
+pub use timestamp::Timestamp;

@@ -1,0 +1,277 @@
+//! One live event with its audience: messages, votes, questions, reactions, and who just checked in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    BadRecord, ChannelId, Event as AnyEvent, Kind, Projection, Record, Routed, Timestamp,
+    notice::NoNotice,
+    record::{self, Shape, Text},
+};
+
+/// How many check-ins the feed shows.
+const FEED: usize = 10;
+
+/// What the audience did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A chat message.
+    MessageSent,
+    /// A vote in a poll.
+    PollVoteCast,
+    /// A question.
+    QuestionAsked,
+    /// A vote for a question.
+    QuestionUpvoted,
+    /// An emoji.
+    ReactionSent,
+    /// Somebody arrived.
+    CheckIn {
+        /// Who, as an id.
+        id: String,
+        /// Who, as a name.
+        name: String,
+    },
+}
+
+/// What one partition knows of a live event.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveEvent {
+    messages: u64,
+    votes: u64,
+    questions: u64,
+    upvotes: u64,
+    reactions: u64,
+    /// Newest first; one entry a person, at most [`FEED`].
+    check_ins: Vec<CheckIn>,
+}
+
+/// The order of the fields is the order of the feed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct CheckIn {
+    at: Timestamp,
+    id: String,
+    name: String,
+}
+
+impl LiveEvent {
+    /// Keeps the newest check-in of each of the newest people. A person left out here is left out of every merge too,
+    /// for those before it can only become newer; so the order of merging does not matter.
+    fn check_in(&mut self, new: CheckIn) {
+        match self.check_ins.iter_mut().find(|known| known.id == new.id) {
+            Some(known) if *known >= new => return,
+            Some(known) => *known = new,
+            None => self.check_ins.push(new),
+        }
+        self.check_ins.sort_unstable_by(|a, b| b.cmp(a));
+        self.check_ins.truncate(FEED);
+    }
+}
+
+/// What clients see of a live event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
+pub struct LiveDashboardData {
+    /// Chat messages.
+    pub total_messages: u64,
+    /// Votes in polls.
+    pub total_votes: u64,
+    /// Questions.
+    pub total_questions: u64,
+    /// Votes for questions.
+    pub total_upvotes: u64,
+    /// Emoji.
+    pub total_reactions: u64,
+    /// The newest people to arrive, newest first.
+    pub live_check_in_feed: Vec<Arrival>,
+}
+
+/// Somebody who arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Arrival {
+    /// Who, as an id.
+    pub id: String,
+    /// Who, as a name.
+    pub name: String,
+}
+
+impl Projection for LiveEvent {
+    const NAME: &'static str = "event";
+    const MESSAGE: &'static str = "dashboard.update";
+
+    type Event = Event;
+    type Notice = NoNotice;
+    type View = LiveDashboardData;
+
+    fn apply(&mut self, event: &Event, at: Timestamp) -> Option<NoNotice> {
+        match event {
+            Event::MessageSent => self.messages += 1,
+            Event::PollVoteCast => self.votes += 1,
+            Event::QuestionAsked => self.questions += 1,
+            Event::QuestionUpvoted => self.upvotes += 1,
+            Event::ReactionSent => self.reactions += 1,
+            Event::CheckIn { id, name } => self.check_in(CheckIn { at, id: id.clone(), name: name.clone() }),
+        }
+        None
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.votes += other.votes;
+        self.questions += other.questions;
+        self.upvotes += other.upvotes;
+        self.reactions += other.reactions;
+        for check_in in &other.check_ins {
+            self.check_in(check_in.clone());
+        }
+    }
+
+    fn view(&self, _: &ChannelId, _: Timestamp) -> LiveDashboardData {
+        let arrival = |check_in: &CheckIn| Arrival { id: check_in.id.clone(), name: check_in.name.clone() };
+        LiveDashboardData {
+            total_messages: self.messages,
+            total_votes: self.votes,
+            total_questions: self.questions,
+            total_upvotes: self.upvotes,
+            total_reactions: self.reactions,
+            live_check_in_feed: self.check_ins.iter().map(arrival).collect(),
+        }
+    }
+}
+
+/// A record of `platform.analytics.check-in.v1` or `platform.analytics.events.v1`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw<'a> {
+    #[serde(borrow)]
+    tenant_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    organization_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    timestamp: Option<Text<'a>>,
+    #[serde(borrow, rename = "type")]
+    event_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    event_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    check_in_data: Option<RawCheckIn<'a>>,
+}
+
+#[derive(Deserialize)]
+struct RawCheckIn<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+}
+
+const FIELDS: &[(&str, Shape)] = &[
+    ("tenantId", Shape::Text),
+    ("organizationId", Shape::Text),
+    ("timestamp", Shape::Text),
+    ("type", Shape::Text),
+    ("eventId", Shape::Text),
+    ("checkInData", Shape::CheckIn),
+];
+
+/// Decodes a record of either topic.
+pub(crate) fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
+    let raw: Raw<'_> = record.parse(FIELDS)?;
+    let event = match record::required(raw.event_type.as_ref(), "type")?.as_str() {
+        "MESSAGE_SENT" => Event::MessageSent,
+        "POLL_VOTE_CAST" => Event::PollVoteCast,
+        "QUESTION_ASKED" => Event::QuestionAsked,
+        "QUESTION_UPVOTED" => Event::QuestionUpvoted,
+        "REACTION_SENT" => Event::ReactionSent,
+        "CHECK_IN_PROCESSED" => {
+            let check_in = record::required(raw.check_in_data.as_ref(), "checkInData")?;
+            Event::CheckIn {
+                id: record::required_id(check_in.id.as_ref(), "checkInData.id")?.to_string(),
+                name: record::name(record::required(check_in.name.as_ref(), "checkInData.name")?),
+            }
+        }
+        _ => return Err(BadRecord::UnknownValue("type")),
+    };
+    Ok(Routed {
+        tenant: record.tenant(raw.tenant_id.as_ref(), raw.organization_id.as_ref())?,
+        channel: ChannelId::One(Kind::LiveEvent, record::required_id(raw.event_id.as_ref(), "eventId")?),
+        at: record.event_time(raw.timestamp.as_ref())?,
+        event: AnyEvent::LiveEvent(event),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(value: &str) -> Result<Routed, BadRecord> {
+        let timestamp = Timestamp::from_millis(1000);
+        let topic = "platform.analytics.events.v1";
+        crate::topic::decode(&Record { topic, timestamp, default_tenant: None, value: value.as_bytes() })
+    }
+
+    fn check_in(id: usize, at: i64) -> (Event, Timestamp) {
+        (Event::CheckIn { id: format!("u{id}"), name: format!("User {id}") }, Timestamp::from_millis(at))
+    }
+
+    fn feed(events: impl IntoIterator<Item = (Event, Timestamp)>) -> Vec<String> {
+        let mut live = LiveEvent::default();
+        for (event, at) in events {
+            live.apply(&event, at);
+        }
+        let id = "event:e".parse().unwrap();
+        live.view(&id, Timestamp::default()).live_check_in_feed.into_iter().map(|arrival| arrival.id).collect()
+    }
+
+    #[test]
+    fn the_feed_shows_the_newest_ten_newest_first() {
+        let ids = feed((0..12).map(|n| check_in(n, i64::try_from(n).unwrap())));
+        assert_eq!(ids, (2..12).rev().map(|n| format!("u{n}")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_person_who_checks_in_again_moves_up_and_stands_there_once() {
+        assert_eq!(feed([check_in(1, 1), check_in(2, 2), check_in(1, 3)]), ["u1", "u2"]);
+    }
+
+    #[test]
+    fn a_check_in_of_the_seed_is_routed_to_its_event() {
+        let routed = decoded(
+            r#"{"type":"CHECK_IN_PROCESSED","eventId":"evt_191cc94a7cf1","organizationId":"org_abc123",
+                "checkInData":{"id":"user_123","name":"John Doe"}}"#,
+        )
+        .unwrap();
+        assert_eq!(routed.channel.to_string(), "event:evt_191cc94a7cf1");
+        assert_eq!(routed.tenant.as_str(), "org_abc123");
+    }
+
+    #[test]
+    fn bad_records_are_told_apart() {
+        let bad = |value: &str| decoded(value).unwrap_err();
+        assert_eq!(bad(r#"{"type":"MESSAGE_SENT","eventId":"e"}"#), BadRecord::NoTenant);
+        assert_eq!(
+            bad(r#"{"type":"CHECK_IN_PROCESSED","eventId":"e","tenantId":"t"}"#),
+            BadRecord::Missing("checkInData")
+        );
+        assert_eq!(
+            bad(r#"{"type":"CHECK_IN_PROCESSED","eventId":"e","tenantId":"t","checkInData":{"id":1}}"#),
+            BadRecord::WrongType { field: "checkInData", expected: "an object with the strings `id` and `name`" }
+        );
+        assert_eq!(bad(r#"{"type":"SOMETHING","eventId":"e","tenantId":"t"}"#), BadRecord::UnknownValue("type"));
+    }
+
+    #[test]
+    fn the_view_is_pinned() {
+        let mut live = LiveEvent::default();
+        let (event, at) = check_in(1, 1);
+        live.apply(&event, at);
+        live.apply(&Event::QuestionUpvoted, at);
+        assert_eq!(
+            serde_json::to_string(&live.view(&"event:e".parse().unwrap(), at)).unwrap(),
+            concat!(
+                r#"{"totalMessages":0,"totalVotes":0,"totalQuestions":0,"totalUpvotes":1,"totalReactions":0,"#,
+                r#""liveCheckInFeed":[{"id":"u1","name":"User 1"}]}"#
+            )
+        );
+    }
+}

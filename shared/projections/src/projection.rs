@@ -1,0 +1,55 @@
+//! What a kind of dashboard has to say.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{ChannelId, Timestamp, notice::Notice};
+
+/// The read model of one kind of channel: how records change it, how slices merge, what its view is.
+///
+/// A channel's records arrive over several Kafka partitions. Each partition folds into a state of its own (a *slice*);
+/// the states are merged only to be looked at. So [`merge`](Self::merge) has to be associative and commutative, with
+/// [`Default`] as its identity; `tests/laws.rs` holds every kind to that.
+pub trait Projection: Clone + Default + Serialize + DeserializeOwned {
+    /// The channel's name before the colon, or all of it where a tenant has only one.
+    const NAME: &'static str;
+    /// Whether a tenant has many channels of this kind, each with an id.
+    const KEYED: bool = true;
+    /// The channel that shows all of a tenant's active channels of this kind.
+    const COLLECTION: Option<&'static str> = None;
+    /// The `type` of the message that carries the view.
+    const MESSAGE: &'static str;
+    /// Version of the stored state. Raise it when an older state can no longer be read.
+    const VERSION: u32 = 1;
+
+    /// What a record says, decoded and already routed to this channel.
+    type Event;
+    /// A discrete thing that watchers are told beside the view.
+    type Notice: Notice;
+    /// What clients see.
+    type View: Serialize;
+
+    /// Takes in one event that happened `at`; tells what watchers should hear of it beside the new view.
+    fn apply(&mut self, event: &Self::Event, at: Timestamp) -> Option<Self::Notice>;
+    /// Takes in what another partition has counted for the same channel.
+    fn merge(&mut self, other: &Self);
+    /// What `channel` looks like `now`.
+    fn view(&self, channel: &ChannelId, now: Timestamp) -> Self::View;
+
+    /// How the channel stands in the tenant's directory, as far as this state knows.
+    fn listing(&self) -> Option<Listing> {
+        None
+    }
+}
+
+/// How a channel describes itself in its tenant's directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// A name for people.
+    pub name: Option<String>,
+    /// The status, in the words of its kind.
+    pub status: Option<&'static str>,
+    /// Whether the collection of its kind shows it.
+    pub active: bool,
+    /// When this was last changed; of two descriptions the later one holds.
+    pub at: Timestamp,
+}

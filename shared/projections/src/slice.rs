@@ -1,0 +1,108 @@
+//! The part of a channel's state that one Kafka partition feeds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Projection, Timestamp, notice::Feeds};
+
+/// A position in a Kafka partition. Offsets have holes: compare them, never count with them.
+pub type Offset = i64;
+
+/// A projection's state together with the offset up to which records have been folded into it. The two are stored in
+/// one item, in one write; that is what makes counting exact.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Slice<P: Projection> {
+    /// The offset of the last record that was folded in; `None` before the first.
+    #[serde(rename = "offset")]
+    watermark: Option<Offset>,
+    /// The latest time of any record folded in.
+    event_time: Option<Timestamp>,
+    /// What has been counted.
+    state: P,
+    /// What watchers are told beside the view.
+    notices: Feeds<P::Notice>,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// It changed the slice.
+    Applied,
+    /// It had been folded in before: Kafka delivers at least once.
+    Seen,
+    /// Its offset was seen, but it is newer than all that was: the topic was made again and its offsets restarted.
+    /// Only a new `TOPIC_EPOCH` can tell the two apart.
+    Regressed,
+}
+
+impl<P: Projection> Default for Slice<P> {
+    fn default() -> Self {
+        Self { watermark: None, event_time: None, state: P::default(), notices: Feeds::default() }
+    }
+}
+
+impl<P: Projection> Slice<P> {
+    /// Folds in the record at `offset`, unless it has been.
+    pub fn fold(&mut self, offset: Offset, at: Timestamp, event: &P::Event) -> Fold {
+        if self.watermark.is_some_and(|watermark| offset <= watermark) {
+            return if Some(at) > self.event_time { Fold::Regressed } else { Fold::Seen };
+        }
+        if let Some(notice) = self.state.apply(event, at) {
+            self.notices.push(notice, at);
+        }
+        self.watermark = Some(offset);
+        self.event_time = self.event_time.max(Some(at));
+        Fold::Applied
+    }
+
+    /// The offset up to which records have been folded in.
+    #[must_use]
+    pub fn watermark(&self) -> Option<Offset> {
+        self.watermark
+    }
+
+    /// The latest time of any record folded in.
+    #[must_use]
+    pub fn event_time(&self) -> Option<Timestamp> {
+        self.event_time
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn state(&self) -> &P {
+        &self.state
+    }
+
+    /// What watchers are told beside the view.
+    #[must_use]
+    pub fn notices(&self) -> &Feeds<P::Notice> {
+        &self.notices
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live_event::{Event, LiveEvent};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn a_record_is_folded_once_and_holes_in_the_offsets_are_no_matter() {
+        let mut slice = Slice::<LiveEvent>::default();
+        assert_eq!(slice.fold(3, at(1), &Event::MessageSent), Fold::Applied);
+        assert_eq!(slice.fold(9, at(2), &Event::MessageSent), Fold::Applied);
+        assert_eq!(slice.fold(3, at(1), &Event::MessageSent), Fold::Seen);
+        assert_eq!(slice.fold(9, at(2), &Event::MessageSent), Fold::Seen);
+        assert_eq!(slice.watermark(), Some(9));
+    }
+
+    #[test]
+    fn a_newer_record_at_an_old_offset_betrays_a_topic_made_again() {
+        let mut slice = Slice::<LiveEvent>::default();
+        slice.fold(50_000, at(10), &Event::MessageSent);
+        assert_eq!(slice.fold(0, at(11), &Event::MessageSent), Fold::Regressed);
+    }
+}

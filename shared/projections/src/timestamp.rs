@@ -1,0 +1,119 @@
+//! A point in time.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Milliseconds since the Unix epoch; RFC 3339 in UTC wherever it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// The last time that `jiff` can write, some hours before the year 10000.
+const LATEST_MS: i64 = 253_402_207_200_999;
+
+/// The start of the year 1; RFC 3339 knows no earlier years worth the name.
+const EARLIEST_MS: i64 = -62_135_596_800_000;
+
+/// The text is no RFC 3339 date and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 date and time")]
+pub struct BadTimestamp;
+
+impl Timestamp {
+    /// From milliseconds since the Unix epoch, clamped to the years 1 to 9999.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(EARLIEST_MS, LATEST_MS))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    #[must_use]
+    pub fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+
+    /// This much later.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self::from_millis(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(LATEST_MS)))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(at) => write!(f, "{at:.3}"),
+            Err(_) => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = BadTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, BadTimestamp> {
+        let at: jiff::Timestamp = text.parse().map_err(|_| BadTimestamp)?;
+        Ok(Self::from_millis(at.as_millisecond()))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Timestamp;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an RFC 3339 date and time")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_written_in_utc_with_milliseconds() {
+        let at: Timestamp = "2026-01-15T11:30:00.12+01:00".parse().unwrap();
+        assert_eq!(at.to_string(), "2026-01-15T10:30:00.120Z");
+        assert_eq!(serde_json::to_string(&at).unwrap(), "\"2026-01-15T10:30:00.120Z\"");
+    }
+
+    #[test]
+    fn a_date_without_an_offset_is_refused() {
+        assert_eq!("2026-01-15T11:30:00".parse::<Timestamp>(), Err(BadTimestamp));
+    }
+
+    #[test]
+    fn extremes_are_clamped_and_can_be_written() {
+        for millis in [i64::MIN, i64::MAX] {
+            let at = Timestamp::from_millis(millis);
+            assert_eq!(at.to_string().parse::<Timestamp>(), Ok(at));
+        }
+    }
+}

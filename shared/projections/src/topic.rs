@@ -1,0 +1,20 @@
+//! Which topics are read, and how their records are decoded and routed.
+
+use crate::{BadRecord, Record, Routed, campaign, live_event, system};
+
+/// Decodes one record of a topic and says which channel it changes.
+type Decode = fn(&Record<'_>) -> Result<Routed, BadRecord>;
+
+/// Every topic that Livefold reads.
+pub const TOPICS: &[(&str, Decode)] = &[
+    ("campaign.events.v1", campaign::decode),
+    ("dialer.health.v1", system::decode),
+    ("platform.analytics.check-in.v1", live_event::decode),
+    ("platform.analytics.events.v1", live_event::decode),
+];
+
+/// Decodes a record and says which channel it changes.
+pub fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
+    let (_, decode) = TOPICS.iter().find(|(topic, _)| *topic == record.topic).ok_or(BadRecord::UnknownTopic)?;
+    decode(record)
+}
