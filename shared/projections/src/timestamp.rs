@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The last time that `jiff` can write, some hours before the year 10000.
-const LATEST_MS: i64 = 253_402_207_200_999;
+/// Two days before the year 10000, where what `jiff` reads in every zone ends.
+const LATEST_MS: i64 = 253_402_128_000_000;
 
 /// The start of the year 1; RFC 3339 knows no earlier years worth the name.
 const EARLIEST_MS: i64 = -62_135_596_800_000;
