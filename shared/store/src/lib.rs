@@ -1,1 +1,31 @@
-//! stub
+//! Livefold's two DynamoDB tables: slices with their watermarks, the directory, quarantine, connections and leases.
+//!
+//! Every write that could meet a competitor, or itself when the SDK tries again, is conditional; no transaction, no
+//! scan. Whoever calls passes the time in.
+
+mod channels;
+mod commit;
+mod connections;
+mod directory;
+mod error;
+mod keys;
+mod leases;
+mod places;
+mod published;
+mod quarantine;
+mod slices;
+mod subscriptions;
+mod table;
+mod topics;
+
+pub use channels::Channels;
+pub use commit::{CommitError, Committed, Committer, Entry, MAX_WARM_SLICES, SliceTable, WriteError};
+pub use connections::{ConnectError, Connection, Connections, MAX_CONNECTION_AGE};
+pub use directory::{Listed, MAX_LISTED};
+pub use error::StoreError;
+pub use keys::{SliceId, SliceKey};
+pub use leases::{Acquired, Announced, HANDOVER, Lease, Leases};
+pub use published::{MAX_PUBLISHED, MAX_PULSE_TENANTS, Pulse};
+pub use quarantine::{KEPT_BYTES, Quarantined};
+pub use slices::Consistency;
+pub use subscriptions::SubscribeError;

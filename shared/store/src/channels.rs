@@ -1,0 +1,34 @@
+//! The table of channels.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use projections::Timestamp;
+
+use crate::{StoreError, table::Table};
+
+/// The table of channels: slices, directory, quarantine and when each topic was last heard of. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Channels {
+    pub(crate) table: Table,
+    retention: Option<Duration>,
+}
+
+impl Channels {
+    /// The table of this name. Items of a channel expire `retention` after their last write, which has to be later than
+    /// Kafka forgets its records: a record that comes again after its slice has gone is counted again.
+    #[must_use]
+    pub fn new(client: Client, table: String, retention: Option<Duration>) -> Self {
+        Self { table: Table::new(client, table), retention }
+    }
+
+    /// Asks for an item that is not there: opens the connection during init, and tells whether the table answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.table.ping().await
+    }
+
+    /// When what is written `now` expires, in seconds since the epoch.
+    pub(crate) fn expiry(&self, now: Timestamp) -> Option<i64> {
+        self.retention.map(|retention| now.plus(retention).as_seconds())
+    }
+}

@@ -1,0 +1,184 @@
+//! Committing a slice: records and watermark in one conditional write, so that each record counts exactly once.
+
+use std::{
+    future::Future,
+    num::NonZeroUsize,
+    sync::{Mutex, PoisonError},
+};
+
+use lru::LruCache;
+use projections::{Event, Fold, Listing, Offset, Slice, Timestamp};
+
+use crate::{SliceKey, StoreError};
+
+/// The most slices that stay in memory between batches. A campaign's takes some 10 KB in there, so that ingest stays
+/// within its 64 MB; one that was forgotten costs a read.
+pub const MAX_WARM_SLICES: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
+
+/// How often a commit starts over because another writer came first. Each round lost is a round that somebody else
+/// won, and a partition has hardly ever more than two writers: the new one, and one that does not know yet.
+const MAX_ROUNDS: usize = 8;
+
+/// Where slices are stored. [`Channels`](crate::Channels) is the real one; tests put faults in between.
+pub trait SliceTable {
+    /// The slice as it is stored, if it is.
+    fn read(&self, key: &SliceKey) -> impl Future<Output = Result<Option<Slice>, StoreError>> + Send;
+
+    /// Stores the slice if the watermark that is stored is the expected one; `None` expects that there is no slice.
+    fn write_if(
+        &self,
+        key: &SliceKey,
+        slice: &Slice,
+        expected: Option<Offset>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), WriteError>> + Send;
+}
+
+/// A slice was not stored, or not for sure.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Another watermark was stored: another writer's, or that of the same write whose answer got lost. Continue from
+    /// the slice that was found.
+    #[error("another watermark is stored")]
+    Conflict(Option<Box<Slice>>),
+    /// It may be stored or not: forget what is in hand.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A record on its way into a slice.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where it stands in its partition.
+    pub offset: Offset,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What it says.
+    pub event: Event,
+}
+
+/// What a commit has done. The slice is stored when this is returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The offset up to which records have been folded in.
+    pub watermark: Option<Offset>,
+    /// The latest time of any record folded in.
+    pub event_time: Option<Timestamp>,
+    /// How the channel stands in the directory, as far as this slice knows.
+    pub listing: Option<Listing>,
+    /// Entries that this commit has folded in.
+    pub applied: usize,
+    /// Entries that had been folded in before, or by this commit in a write whose answer got lost.
+    pub seen: usize,
+    /// Entries that look seen but are newer than all that was: the topic was made again without a new epoch, and they
+    /// are not counted.
+    pub regressed: usize,
+    /// Rounds lost to another writer, or to a write of its own whose answer got lost.
+    pub conflicts: usize,
+    /// Whether the slice was still in memory.
+    pub was_warm: bool,
+}
+
+/// A batch that is not stored: it has to come again.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The table failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Other writers always came first. Trying again helps.
+    #[error("lost {MAX_ROUNDS} rounds to other writers")]
+    Contended,
+    /// An entry is of another kind than the channel. That is a mistake in the caller; trying again does not help.
+    #[error("a record was routed to a channel of another kind")]
+    Misrouted,
+}
+
+/// Commits slices, and remembers those that it wrote last: the usual batch then costs one write per slice and no read.
+pub struct Committer<T> {
+    table: T,
+    warm: Mutex<LruCache<SliceKey, Slice>>,
+}
+
+impl<T: SliceTable> Committer<T> {
+    /// A committer that remembers nothing yet.
+    pub fn new(table: T) -> Self {
+        Self { table, warm: Mutex::new(LruCache::new(MAX_WARM_SLICES)) }
+    }
+
+    /// Where the slices are stored.
+    pub fn table(&self) -> &T {
+        &self.table
+    }
+
+    /// Folds the entries into the slice and stores it, if any of them is new. Once this is `Ok`, all entries are in the
+    /// stored state, each exactly once, whatever was delivered before, and whoever else was writing.
+    ///
+    /// Slices may be committed concurrently.
+    pub async fn commit(&self, key: &SliceKey, entries: &[Entry], now: Timestamp) -> Result<Committed, CommitError> {
+        // A later offset first would make an earlier one look seen. Kafka's order makes this a mere check.
+        let mut entries: Vec<&Entry> = entries.iter().collect();
+        entries.sort_by_key(|entry| entry.offset);
+
+        // Taken out, not copied: whatever ends this early, an error or a crash, also forgets the slice.
+        let warm = self.take_warm(key);
+        let was_warm = warm.is_some();
+        let mut slice = match warm {
+            Some(slice) => slice,
+            None => self.table.read(key).await?.unwrap_or_else(|| key.channel.kind().empty_slice()),
+        };
+        for conflicts in 0..MAX_ROUNDS {
+            let expected = slice.watermark();
+            let tally = fold(&mut slice, &entries)?;
+            if tally.applied > 0 {
+                match self.table.write_if(key, &slice, expected, now).await {
+                    Ok(()) => {}
+                    Err(WriteError::Conflict(stored)) => {
+                        slice = stored.map_or_else(|| key.channel.kind().empty_slice(), |stored| *stored);
+                        continue;
+                    }
+                    Err(WriteError::Store(error)) => return Err(error.into()),
+                }
+            }
+            let committed = Committed {
+                watermark: slice.watermark(),
+                event_time: slice.event_time(),
+                listing: slice.listing(),
+                applied: tally.applied,
+                seen: tally.seen,
+                regressed: tally.regressed,
+                conflicts,
+                was_warm,
+            };
+            self.keep_warm(key.clone(), slice);
+            return Ok(committed);
+        }
+        Err(CommitError::Contended)
+    }
+
+    fn take_warm(&self, key: &SliceKey) -> Option<Slice> {
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner).pop(key)
+    }
+
+    fn keep_warm(&self, key: SliceKey, slice: Slice) {
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner).put(key, slice);
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    applied: usize,
+    seen: usize,
+    regressed: usize,
+}
+
+fn fold(slice: &mut Slice, entries: &[&Entry]) -> Result<Tally, CommitError> {
+    let mut tally = Tally::default();
+    for entry in entries {
+        match slice.fold(entry.offset, entry.at, &entry.event).ok_or(CommitError::Misrouted)? {
+            Fold::Applied => tally.applied += 1,
+            Fold::Seen => tally.seen += 1,
+            Fold::Regressed => tally.regressed += 1,
+        }
+    }
+    Ok(tally)
+}

@@ -1,0 +1,90 @@
+//! The directory: how a tenant's channels are listed.
+
+use projections::{ChannelId, Kind, Listing, TenantId, Timestamp};
+use serde::Deserialize;
+
+use crate::{
+    Channels, StoreError,
+    keys::{self, Key},
+    table::{Conditional, Order, Range, Update, boolean, from_item, number, optional_text, text},
+};
+
+/// The most channels of a kind that are read: some 2 MB, and a second of reading. A tenant with more needs an index
+/// over the active ones.
+pub const MAX_LISTED: usize = 10_000;
+
+/// A channel as the directory knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Listed {
+    /// Which channel.
+    #[serde(rename = "sk")]
+    pub channel: ChannelId,
+    /// A name for people.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The status, in the words of its kind.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// Whether the collection of its kind shows it.
+    pub active: bool,
+    /// The latest time of any record.
+    pub last_activity: Timestamp,
+}
+
+impl Channels {
+    /// A tenant's channels of a kind, in the order of their ids, at most [`MAX_LISTED`].
+    pub async fn directory(&self, tenant: &TenantId, kind: Kind) -> Result<Vec<Listed>, StoreError> {
+        let prefix = if kind.is_keyed() { format!("{}:", kind.name()) } else { kind.name().to_owned() };
+        let range = Range::StartingWith(&prefix);
+        let items = self.table.query(&keys::directory(tenant), range, Order::default(), MAX_LISTED).await?;
+        if items.len() == MAX_LISTED {
+            tracing::warn!(%tenant, kind = kind.name(), limit = MAX_LISTED, "the directory is read only in part");
+        }
+        items.into_iter().map(from_item).collect()
+    }
+
+    /// Notes how a channel stands. A listing holds from its time on, and activity only moves forward: what is older than
+    /// what is stored changes nothing. A channel that never had a listing is active.
+    pub async fn describe(
+        &self,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        listing: Option<&Listing>,
+        last_activity: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        const NOT_LISTED_LATER: &str = "(attribute_not_exists(#listed_at) OR #listed_at <= :listed_at)";
+        const NOT_ACTIVE_LATER: &str = "(attribute_not_exists(#last_activity) OR #last_activity <= :last_activity)";
+        const LISTING: &str = "#name = :name, #status = :status, #active = :active, #listed_at = :listed_at";
+        const ACTIVITY: &str = "#last_activity = :last_activity";
+
+        let key = Key::listed(tenant, channel);
+        let ttl = self.expiry(now);
+        let update = |changes: String, condition: &str| {
+            let expires = if ttl.is_some() { ", #ttl = :ttl" } else { "" };
+            let update = self.table.update(&key, &format!("SET {changes}{expires}")).on_condition(condition);
+            let update = update.value(":last_activity", text(last_activity));
+            ttl.into_iter().fold(update, |update, ttl| update.value(":ttl", number(ttl)))
+        };
+        if let Some(listing) = listing {
+            let listed = |update: Update| {
+                update
+                    .value(":name", optional_text(listing.name.as_ref()))
+                    .value(":status", optional_text(listing.status))
+                    .value(":active", boolean(listing.active))
+                    .value(":listed_at", text(listing.at))
+            };
+            let both = update(format!("{LISTING}, {ACTIVITY}"), &format!("{NOT_LISTED_LATER} AND {NOT_ACTIVE_LATER}"));
+            if let Conditional::Met(_) = listed(both).send().await? {
+                return Ok(());
+            }
+            // One of the two is no news. The other may be, so they go one by one.
+            let first_activity = "#last_activity = if_not_exists(#last_activity, :last_activity)";
+            listed(update(format!("{LISTING}, {first_activity}"), NOT_LISTED_LATER)).send().await?;
+        }
+        let active_unless_listed = "#active = if_not_exists(#active, :active)";
+        let active = update(format!("{ACTIVITY}, {active_unless_listed}"), NOT_ACTIVE_LATER);
+        active.value(":active", boolean(true)).send().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! How items are addressed. `#` separates the parts of a key; ids, topics and connection ids cannot hold it, and a
+//! user, who may, always comes last.
+
+use std::{fmt, str::FromStr};
+
+use projections::{ChannelId, Offset, TenantId};
+
+/// Which Kafka partition a slice is fed by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SliceId {
+    /// Raised by configuration when a topic is made again and its offsets restart.
+    pub epoch: u32,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+}
+
+/// Which slice of which channel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SliceKey {
+    /// Whose channel it is.
+    pub tenant: TenantId,
+    /// The channel.
+    pub channel: ChannelId,
+    /// The slice of it.
+    pub slice: SliceId,
+}
+
+impl SliceId {
+    /// The name in a cursor: `epoch/topic/partition`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}/{}", self.epoch, self.topic, self.partition)
+    }
+}
+
+/// What the sort keys of slices start with.
+pub(crate) const SLICE: &str = "slice#";
+
+/// Sorts after every sort key that starts with `#`, and before every connection id: they are base64.
+pub(crate) const AFTER_HASH: &str = "$";
+
+impl fmt::Display for SliceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SLICE}{}#{}#{}", self.epoch, self.topic, self.partition)
+    }
+}
+
+impl FromStr for SliceId {
+    type Err = BadKey;
+
+    fn from_str(text: &str) -> Result<Self, BadKey> {
+        let mut parts = text.strip_prefix(SLICE).ok_or(BadKey)?.split('#');
+        let (Some(epoch), Some(topic), Some(partition), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(BadKey);
+        };
+        Ok(Self {
+            epoch: epoch.parse().map_err(|_| BadKey)?,
+            topic: topic.to_owned(),
+            partition: partition.parse().map_err(|_| BadKey)?,
+        })
+    }
+}
+
+/// The text is no sort key of a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the sort key of a slice")]
+pub struct BadKey;
+
+/// Partition and sort key of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} / {}", self.pk, self.sk)
+    }
+}
+
+/// The partition that holds a channel's slices.
+pub(crate) fn channel(tenant: &TenantId, channel: &ChannelId) -> String {
+    format!("{tenant}#{channel}")
+}
+
+/// The partition that lists a tenant's channels.
+pub(crate) fn directory(tenant: &TenantId) -> String {
+    format!("{tenant}#directory")
+}
+
+/// The partition that knows when a tenant was last heard of.
+pub(crate) fn topics(tenant: &TenantId) -> String {
+    format!("{tenant}#topics")
+}
+
+/// The partition that holds the bad records of a Kafka partition.
+pub(crate) fn quarantine(topic: &str, partition: i32) -> String {
+    format!("quarantine#{topic}#{partition}")
+}
+
+/// The partition that holds a shard's connections, and what its publisher keeps.
+pub(crate) fn shard(number: u32) -> String {
+    format!("shard#{number}")
+}
+
+impl Key {
+    pub(crate) fn slice(key: &SliceKey) -> Self {
+        Self { pk: channel(&key.tenant, &key.channel), sk: key.slice.to_string() }
+    }
+
+    pub(crate) fn listed(tenant: &TenantId, channel: &ChannelId) -> Self {
+        Self { pk: directory(tenant), sk: channel.to_string() }
+    }
+
+    pub(crate) fn topic(tenant: &TenantId, topic: &str) -> Self {
+        Self { pk: topics(tenant), sk: topic.to_owned() }
+    }
+
+    pub(crate) fn quarantined(topic: &str, partition: i32, offset: Offset) -> Self {
+        // As wide as the greatest offset, so that keys sort as offsets do.
+        Self { pk: quarantine(topic, partition), sk: format!("{offset:019}") }
+    }
+
+    /// A connection by its id, or one of the shard's own items.
+    pub(crate) fn of_shard(number: u32, sk: &str) -> Self {
+        Self { pk: shard(number), sk: sk.to_owned() }
+    }
+
+    pub(crate) fn user(tenant: &TenantId, user: &str) -> Self {
+        Self { pk: format!("user#{tenant}#{user}"), sk: "#connections".to_owned() }
+    }
+
+    /// A key that no item has.
+    pub(crate) fn nowhere() -> Self {
+        Self { pk: "#".to_owned(), sk: "#".to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_reads_back_from_its_sort_key() {
+        let slice = SliceId { epoch: 1, topic: "campaign.events.v1".into(), partition: 12 };
+        assert_eq!(slice.to_string(), "slice#1#campaign.events.v1#12");
+        assert_eq!(slice.name(), "1/campaign.events.v1/12");
+        assert_eq!(slice.to_string().parse(), Ok(slice));
+    }
+
+    #[test]
+    fn other_sort_keys_are_no_slices() {
+        for key in ["", "slice#", "slice#1#t", "slice#x#t#0", "slice#1#t#0#1", "#lease"] {
+            assert_eq!(key.parse::<SliceId>(), Err(BadKey), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn quarantined_records_sort_by_offset() {
+        let sk = |offset| Key::quarantined("t", 0, offset).sk;
+        assert!(sk(9) < sk(10) && sk(10) < sk(Offset::MAX));
+    }
+
+    #[test]
+    fn no_connection_id_sorts_among_what_the_publisher_keeps() {
+        assert!("#version" < AFTER_HASH && "#published" < AFTER_HASH);
+        assert!(AFTER_HASH < "+a=" && AFTER_HASH < "/a=" && AFTER_HASH < "L0SM9cOFvHcCIhw=");
+    }
+}
