@@ -16,7 +16,7 @@ use crate::{
 
 /// API Gateway closes a connection after two hours; ten minutes more, and nobody can still be there. What a lost
 /// `$disconnect` has left behind is forgotten then.
-pub const MAX_CONNECTION_AGE: Duration = Duration::from_secs(130 * 60);
+pub const MAX_CONNECTION_AGE: Duration = Duration::from_mins(130);
 
 /// The sort key of the counter that every change of a shard's connections raises.
 const VERSION: &str = "#version";

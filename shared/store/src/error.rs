@@ -8,10 +8,10 @@ use aws_sdk_dynamodb::{
 /// A table did not do what it was asked to. No text in here holds what an item contains.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB did not answer, or asked to come back later. Trying again helps; a write may have landed all the same.
+    /// It did not answer, or asked to come back later. Trying again helps; a write may have landed all the same.
     #[error("DynamoDB is unavailable: {0}")]
     Unavailable(String),
-    /// DynamoDB refused, and will until a table, a policy or this code is changed.
+    /// It refused, and will until a table, a policy or this code is changed.
     #[error("DynamoDB refuses: {0}")]
     Refused(String),
     /// An item that this build cannot read. It is left as it is; somebody has to look at it, or a newer build to run.
@@ -32,7 +32,7 @@ pub enum StoreError {
     },
 }
 
-/// Errors below status 500 that pass by themselves, from "Error handling with DynamoDB" in its developer guide.
+/// Errors below status 500 that pass by themselves (developer guide of the database, "Error handling").
 const PASSING: [&str; 6] = [
     "LimitExceededException",
     "ProvisionedThroughputExceededException",

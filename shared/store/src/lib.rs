@@ -1,4 +1,4 @@
-//! Livefold's two DynamoDB tables: slices with their watermarks, the directory, quarantine, connections and leases.
+//! Livefold's two tables: slices with their watermarks, the directory, quarantine, connections and leases.
 //!
 //! Every write that could meet a competitor, or itself when the SDK tries again, is conditional; no transaction, no
 //! scan. Whoever calls passes the time in.

@@ -16,7 +16,7 @@ use crate::{
 pub const KEPT_BYTES: usize = 256 * 1024;
 
 /// Two weeks are time to find out, also after a holiday.
-const TTL: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+const TTL: Duration = Duration::from_hours(14 * 24);
 
 /// A record that could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
