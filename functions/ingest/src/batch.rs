@@ -1,0 +1,130 @@
+//! A batch, decoded and sorted by what it changes.
+
+use std::collections::HashMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use projections::{BadRecord, ChannelId, Offset, Record, Routed, TenantId, Timestamp, topic};
+use store::{Entry, SliceId, SliceKey};
+
+use crate::envelope::{Envelope, Enveloped, NotAnEvent};
+
+/// What a batch says, by the slice that it changes.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The slices that it changes.
+    pub changes: Vec<Change>,
+    /// The records that cannot be counted.
+    pub bad: Vec<Bad>,
+}
+
+/// What a batch does to one slice.
+#[derive(Debug)]
+pub struct Change {
+    /// Which slice.
+    pub key: SliceKey,
+    /// The events, in the order of the batch.
+    pub entries: Vec<Entry>,
+    /// Kafka's time of the newest of them.
+    pub latest: Timestamp,
+}
+
+/// A record that cannot be counted.
+#[derive(Debug)]
+pub struct Bad {
+    /// Its topic.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: Offset,
+    /// Why.
+    pub reason: BadRecord,
+    /// Its value; as the envelope gave it where that is no base64.
+    pub value: Vec<u8>,
+}
+
+/// How records are read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Whose records those are that name no tenant.
+    pub default_tenant: Option<TenantId>,
+    /// Told apart from earlier lives of the same topics.
+    pub epoch: u32,
+}
+
+/// Where a record belongs. Looked up once a record, so what can be is borrowed.
+#[derive(PartialEq, Eq, Hash)]
+struct Place<'a> {
+    channel: ChannelId,
+    tenant: TenantId,
+    topic: &'a str,
+    partition: i32,
+}
+
+#[derive(Default)]
+struct Gathered {
+    entries: Vec<Entry>,
+    latest: Timestamp,
+}
+
+impl Batch {
+    /// Decodes every record of an MSK event.
+    pub fn read(payload: &str, reading: &Reading) -> Result<Self, NotAnEvent> {
+        let envelope = Envelope::parse(payload)?;
+        let mut places: HashMap<Place<'_>, Gathered> = HashMap::new();
+        let mut bad = Vec::new();
+        let mut buffer = Vec::new();
+        for enveloped in envelope.records() {
+            let routed = match decode(enveloped, reading, &mut buffer) {
+                Ok(routed) => routed,
+                Err(reason) => {
+                    bad.push(Bad::new(enveloped, reason, &buffer));
+                    continue;
+                }
+            };
+            let Routed { tenant, channel, at, event } = routed;
+            let place = Place { channel, tenant, topic: &enveloped.topic, partition: enveloped.partition };
+            let gathered = places.entry(place).or_default();
+            gathered.entries.push(Entry { offset: enveloped.offset, at, event });
+            gathered.latest = gathered.latest.max(Timestamp::from_millis(enveloped.timestamp));
+        }
+        let changes = places.into_iter().map(|(place, gathered)| Change::new(place, gathered, reading.epoch)).collect();
+        Ok(Self { changes, bad })
+    }
+}
+
+impl Change {
+    fn new(place: Place<'_>, Gathered { entries, latest }: Gathered, epoch: u32) -> Self {
+        let slice = SliceId { epoch, topic: place.topic.to_owned(), partition: place.partition };
+        Self { key: SliceKey { tenant: place.tenant, channel: place.channel, slice }, entries, latest }
+    }
+}
+
+impl Bad {
+    fn new(enveloped: &Enveloped<'_>, reason: BadRecord, decoded: &[u8]) -> Self {
+        let value = match reason {
+            BadRecord::Envelope(_) => enveloped.base64().unwrap_or_default(),
+            _ => decoded,
+        };
+        Self {
+            topic: enveloped.topic.clone().into_owned(),
+            partition: enveloped.partition,
+            offset: enveloped.offset,
+            reason,
+            value: value.to_vec(),
+        }
+    }
+}
+
+/// Decodes one record; its value is left in `buffer`, which is the same for all records of a batch.
+fn decode(enveloped: &Enveloped<'_>, reading: &Reading, buffer: &mut Vec<u8>) -> Result<Routed, BadRecord> {
+    buffer.clear();
+    let base64 = enveloped.base64().ok_or(BadRecord::Empty)?;
+    STANDARD.decode_vec(base64, buffer).map_err(|_| BadRecord::Envelope("value is not base64"))?;
+    topic::decode(&Record {
+        topic: &enveloped.topic,
+        timestamp: Timestamp::from_millis(enveloped.timestamp),
+        default_tenant: reading.default_tenant.as_ref(),
+        value: buffer,
+    })
+}

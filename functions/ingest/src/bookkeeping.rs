@@ -1,0 +1,58 @@
+//! What ingest writes beside slices.
+
+use std::future::Future;
+
+use projections::{ChannelId, Listing, TenantId, Timestamp};
+use store::{Channels, Quarantined, StoreError};
+
+/// Where ingest keeps what is no slice. [`Channels`] is the real place; tests put faults in between.
+pub trait Bookkeeping {
+    /// Lists a channel in its tenant's directory, or refreshes how it stands there.
+    fn describe(
+        &self,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        listing: Option<&Listing>,
+        last_activity: Timestamp,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps a record that cannot be counted.
+    fn quarantine(&self, bad: &Quarantined) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Notes when a tenant's last record of a topic was made.
+    fn note_records(
+        &self,
+        tenant: &TenantId,
+        topic: &str,
+        latest: Timestamp,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl Bookkeeping for Channels {
+    async fn describe(
+        &self,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        listing: Option<&Listing>,
+        last_activity: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.describe(tenant, channel, listing, last_activity, now).await
+    }
+
+    async fn quarantine(&self, bad: &Quarantined) -> Result<(), StoreError> {
+        self.quarantine(bad).await
+    }
+
+    async fn note_records(
+        &self,
+        tenant: &TenantId,
+        topic: &str,
+        latest: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.note_records(tenant, topic, latest, now).await
+    }
+}

@@ -1,0 +1,113 @@
+//! What this container has written to the directory, so that it writes only news there.
+
+use std::{collections::HashMap, time::Duration};
+
+use projections::{Listing, TenantId, Timestamp};
+use store::SliceKey;
+
+/// The directory sorts channels by their last activity and needs it no finer.
+const ACTIVITY_STEP: Duration = Duration::from_secs(15);
+
+/// System health shows seconds since the last record; two seconds of them may be ours.
+const NOTE_STEP: Duration = Duration::from_secs(2);
+
+/// The most slices and the most topics of tenants that are remembered, at some 200 bytes each. What was forgotten is
+/// written once more, which changes nothing.
+const MAX_REMEMBERED: usize = 20_000;
+
+/// How a channel stood in the directory when this container last wrote it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Description {
+    pub(crate) listing: Option<Listing>,
+    pub(crate) last_activity: Timestamp,
+}
+
+/// What has been told already.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// By slice, for each partition knows another part of how its channel stands.
+    descriptions: HashMap<SliceKey, Description>,
+    /// When the last record of a tenant's topic was noted.
+    notes: HashMap<(TenantId, String), Timestamp>,
+}
+
+impl Told {
+    /// Whether the directory should hear of it.
+    pub(crate) fn is_news(&self, key: &SliceKey, new: &Description) -> bool {
+        self.descriptions.get(key).is_none_or(|told| {
+            told.listing != new.listing || new.last_activity.since(told.last_activity) >= ACTIVITY_STEP
+        })
+    }
+
+    /// The directory has heard of it.
+    pub(crate) fn described(&mut self, key: SliceKey, description: Description) {
+        remember(&mut self.descriptions, key, description);
+    }
+
+    /// Whether it is time to note again when a topic was last heard of; the caller then does.
+    pub(crate) fn take_turn_to_note(&mut self, tenant: &TenantId, topic: &str, now: Timestamp) -> bool {
+        let key = (tenant.clone(), topic.to_owned());
+        let is_due = self.notes.get(&key).is_none_or(|noted| now.since(*noted) >= NOTE_STEP);
+        if is_due {
+            remember(&mut self.notes, key, now);
+        }
+        is_due
+    }
+}
+
+/// Forgetting all at once needs no order of use, and costs no more than a container that starts anew.
+fn remember<K: Eq + std::hash::Hash, V>(map: &mut HashMap<K, V>, key: K, value: V) {
+    if map.len() >= MAX_REMEMBERED && !map.contains_key(&key) {
+        map.clear();
+    }
+    map.insert(key, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use store::SliceId;
+
+    use super::*;
+
+    fn key(campaign: usize) -> SliceKey {
+        SliceKey {
+            tenant: TenantId::parse("acme").unwrap(),
+            channel: format!("campaign:{campaign}").parse().unwrap(),
+            slice: SliceId { epoch: 1, topic: "t".into(), partition: 0 },
+        }
+    }
+
+    fn active_at(seconds: i64) -> Description {
+        Description { listing: None, last_activity: Timestamp::from_millis(seconds * 1000) }
+    }
+
+    #[test]
+    fn a_channel_is_news_when_it_is_new_when_its_listing_changes_and_every_fifteen_seconds() {
+        let mut told = Told::default();
+        assert!(told.is_news(&key(1), &active_at(100)));
+        told.described(key(1), active_at(100));
+        assert!(!told.is_news(&key(1), &active_at(114)));
+        assert!(told.is_news(&key(1), &active_at(115)));
+        let listing = Listing { name: None, status: Some("paused"), active: false, at: Timestamp::from_millis(1) };
+        assert!(told.is_news(&key(1), &Description { listing: Some(listing), ..active_at(100) }));
+        assert!(told.is_news(&key(2), &active_at(100)));
+    }
+
+    #[test]
+    fn a_topic_is_noted_every_two_seconds() {
+        let mut told = Told::default();
+        let acme = TenantId::parse("acme").unwrap();
+        let turns = [0, 1999, 2000, 3999, 4000]
+            .map(|millis| told.take_turn_to_note(&acme, "t", Timestamp::from_millis(millis)));
+        assert_eq!(turns, [true, false, true, false, true]);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut told = Told::default();
+        for campaign in 0..=MAX_REMEMBERED {
+            told.described(key(campaign), active_at(0));
+        }
+        assert!(told.descriptions.len() <= MAX_REMEMBERED);
+    }
+}

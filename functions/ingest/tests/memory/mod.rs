@@ -1,0 +1,117 @@
+//! Storage in memory that fails when told to.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use ingest::Bookkeeping;
+use projections::{ChannelId, Listing, Offset, Slice, TenantId, Timestamp};
+use store::{Quarantined, SliceKey, SliceTable, StoreError, WriteError};
+
+/// Cheap to clone; all clones are one storage.
+#[derive(Clone, Default)]
+pub(crate) struct Memory(Arc<Mutex<State>>);
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) slices: HashMap<SliceKey, Slice>,
+    pub(crate) quarantine: BTreeMap<(String, i32, Offset), Quarantined>,
+    pub(crate) directory: BTreeMap<(TenantId, String), Option<Listing>>,
+    pub(crate) notes: BTreeMap<(TenantId, String), Timestamp>,
+    pub(crate) reads: usize,
+    pub(crate) writes: usize,
+    pub(crate) descriptions: usize,
+    /// What becomes of the next requests, first to last; those after them succeed.
+    pub(crate) faults: Vec<Option<Fault>>,
+}
+
+/// What goes wrong with a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// It never arrives.
+    Before,
+    /// It is carried out, but the answer is lost.
+    After,
+}
+
+impl Memory {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// Carries out a request, unless a fault is due.
+    fn request<T>(&self, carry_out: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
+        let mut state = self.state();
+        let fault = if state.faults.is_empty() { None } else { state.faults.remove(0) };
+        match fault {
+            None => Ok(carry_out(&mut state)),
+            Some(Fault::Before) => Err(StoreError::Unavailable("fault before".into())),
+            Some(Fault::After) => {
+                carry_out(&mut state);
+                Err(StoreError::Unavailable("fault after".into()))
+            }
+        }
+    }
+}
+
+impl SliceTable for Memory {
+    async fn read(&self, key: &SliceKey) -> Result<Option<Slice>, StoreError> {
+        self.request(|state| {
+            state.reads += 1;
+            state.slices.get(key).cloned()
+        })
+    }
+
+    async fn write_if(
+        &self,
+        key: &SliceKey,
+        slice: &Slice,
+        expected: Option<Offset>,
+        _: Timestamp,
+    ) -> Result<(), WriteError> {
+        self.request(|state| {
+            let stored = state.slices.get(key);
+            if stored.and_then(Slice::watermark) != expected {
+                return Err(WriteError::Conflict(stored.cloned().map(Box::new)));
+            }
+            state.writes += 1;
+            state.slices.insert(key.clone(), slice.clone());
+            Ok(())
+        })?
+    }
+}
+
+impl Bookkeeping for Memory {
+    async fn describe(
+        &self,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        listing: Option<&Listing>,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.request(|state| {
+            state.descriptions += 1;
+            state.directory.insert((tenant.clone(), channel.to_string()), listing.cloned());
+        })
+    }
+
+    async fn quarantine(&self, bad: &Quarantined) -> Result<(), StoreError> {
+        self.request(|state| {
+            state.quarantine.insert((bad.topic.clone(), bad.partition, bad.offset), bad.clone());
+        })
+    }
+
+    async fn note_records(
+        &self,
+        tenant: &TenantId,
+        topic: &str,
+        latest: Timestamp,
+        _: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.request(|state| {
+            state.notes.insert((tenant.clone(), topic.to_owned()), latest);
+        })
+    }
+}
