@@ -1,0 +1,9 @@
+//! The wall clock.
+
+use projections::Timestamp;
+
+/// The current time.
+#[must_use]
+pub fn now() -> Timestamp {
+    Timestamp::from_millis(rskafka::chrono::Utc::now().timestamp_millis())
+}

@@ -1,0 +1,234 @@
+//! The load test: many sockets, many records, and how long each record takes to each socket.
+
+mod ledger;
+mod report;
+mod socket;
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use tokio::{task::JoinSet, time::MissedTickBehavior};
+use url::{Host, Url};
+
+use self::{ledger::Ledger, report::Report, socket::Socket};
+use crate::{
+    clock::now,
+    kafka::{self, PARTITIONS},
+    producer::{Outgoing, Producer},
+    token::{DEFAULT_TENANT, READ_LIVE, mint},
+};
+
+const TOPIC: &str = "campaign.events.v1";
+
+/// Records are produced in steps of this.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Sockets opened at a time; more would meet the accept queue's limit.
+const OPENING: usize = 32;
+
+/// How long after the last record its views may arrive before they count as lost.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// Longer than the longest run.
+const TOKEN_TTL: Duration = Duration::from_secs(3600);
+
+/// Opens sockets, produces records, and measures how long each record takes to each socket that watches its campaign.
+#[derive(Args, Clone, Debug)]
+pub struct Load {
+    /// Sockets to open
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub connections: u32,
+    /// Campaigns that they watch, each socket one
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub campaigns: u32,
+    /// Records per second, over all campaigns
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub rate: u32,
+    /// How long records are produced
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub seconds: u32,
+    /// The WebSocket API
+    #[arg(long, default_value = "ws://localhost:4000/ws")]
+    pub url: Url,
+    /// Where Kafka is
+    #[arg(long, value_name = "ADDR", default_value = "localhost:9092")]
+    pub kafka: String,
+    /// Whose records they are
+    #[arg(long, default_value = DEFAULT_TENANT)]
+    pub tenant: String,
+    /// Allows a URL and a Kafka that are not on this machine
+    #[arg(long)]
+    pub remote: bool,
+}
+
+/// Runs the load test and prints what it measured; fails if a record was lost.
+pub async fn run(args: Load) -> anyhow::Result<()> {
+    check_is_here(&args)?;
+    // Each socket is a file; the soft limit is often far below what the system allows.
+    let _: Result<_, _> = rlimit::increase_nofile_limit(u64::MAX);
+    kafka::create_topics(&args.kafka, &[TOPIC.to_owned()], PARTITIONS).await?;
+    let producer = Producer::connect(&args.kafka, &[TOPIC]).await?;
+    let campaigns = Campaigns::new(&args);
+    producer.send(campaigns.all("active")).await?;
+    let ledger = Arc::new(Mutex::new(Ledger::new(campaigns.ids.len(), args.connections as usize)));
+
+    let mut reading = JoinSet::new();
+    let opened = tokio::select! {
+        opened = open(&args, &campaigns) => opened?,
+        _ = tokio::signal::ctrl_c() => bail!("stopped before the measurement began"),
+    };
+    for (connection, socket) in opened.into_iter().enumerate() {
+        reading.spawn(socket.read(connection, Arc::clone(&ledger)));
+    }
+
+    let begun = Instant::now();
+    let produced = tokio::select! {
+        produced = produce(&args, &campaigns, &producer, &ledger) => produced,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    };
+    let elapsed = begun.elapsed();
+    if produced.is_ok() {
+        settle(&ledger).await;
+    }
+    let measured_over = begun.elapsed();
+    reading.abort_all();
+    // So that the campaigns do not stay among the active ones of the dashboard.
+    let _: Result<_, _> = tokio::time::timeout(SETTLE, producer.send(campaigns.all("completed"))).await;
+
+    let report = Report::new(&lock(&ledger), args.connections, elapsed, measured_over);
+    report.print()?;
+    produced?;
+    if report.lost > 0 {
+        bail!("{} of {} deliveries were lost", report.lost, report.lost + report.deliveries);
+    }
+    Ok(())
+}
+
+fn check_is_here(args: &Load) -> anyhow::Result<()> {
+    let is_here = |host: Option<Host<&str>>| match host {
+        Some(Host::Domain(name)) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    let kafka =
+        Url::parse(&format!("tcp://{}", args.kafka)).with_context(|| format!("{} is no address", args.kafka))?;
+    if !matches!(args.url.scheme(), "ws" | "wss") {
+        bail!("{} is no WebSocket URL; it begins with ws:// or wss://", args.url);
+    }
+    if !args.remote && !(is_here(args.url.host()) && is_here(kafka.host())) {
+        bail!("a load test of another machine needs --remote");
+    }
+    Ok(())
+}
+
+/// The campaigns of this run.
+struct Campaigns {
+    tenant: String,
+    ids: Vec<String>,
+}
+
+impl Campaigns {
+    /// Ids that no run had before: counts begin at 0.
+    fn new(args: &Load) -> Self {
+        let run = now().as_millis();
+        let ids = (0..args.campaigns).map(|n| format!("load-{run}-{n}")).collect();
+        Self { tenant: args.tenant.clone(), ids }
+    }
+
+    fn all(&self, status: &str) -> Vec<Outgoing> {
+        let details =
+            |n| json!({ "eventType": "campaign_status_changed", "status": status, "name": format!("Load {n}") });
+        (0..self.ids.len()).map(|n| self.record(n, details(n))).collect()
+    }
+
+    fn call(&self, campaign: usize, serial: usize) -> Outgoing {
+        self.record(campaign, json!({ "eventType": "call_initiated", "callId": format!("call-{serial}") }))
+    }
+
+    fn record(&self, campaign: usize, mut value: serde_json::Value) -> Outgoing {
+        let key = self.ids[campaign].clone();
+        value["campaignId"] = json!(key);
+        value["tenantId"] = json!(self.tenant);
+        value["timestamp"] = json!(now());
+        Outgoing { topic: TOPIC, key, value: value.to_string() }
+    }
+}
+
+/// Opens all sockets, each for a user of its own, and subscribes each to one of the campaigns.
+async fn open(args: &Load, campaigns: &Campaigns) -> anyhow::Result<Vec<Socket>> {
+    let bar = bar(u64::from(args.connections), "{pos} of {len} sockets {wide_bar}")?;
+    let opening = (0..args.connections as usize).map(|connection| {
+        let bar = bar.clone();
+        async move {
+            let permissions = [READ_LIVE.to_owned()];
+            let token = mint(&args.tenant, &format!("load-{connection}"), &permissions, TOKEN_TTL, now())?;
+            let campaign = &campaigns.ids[connection % campaigns.ids.len()];
+            let socket = Socket::open(&args.url, &token, campaign).await?;
+            bar.inc(1);
+            anyhow::Ok(socket)
+        }
+    });
+    let sockets = stream::iter(opening).buffered(OPENING).try_collect().await;
+    bar.finish_and_clear();
+    sockets
+}
+
+/// Produces records at the wanted rate, to one campaign after the other.
+async fn produce(
+    args: &Load,
+    campaigns: &Campaigns,
+    producer: &Producer,
+    ledger: &Mutex<Ledger>,
+) -> anyhow::Result<()> {
+    let total = args.rate as usize * args.seconds as usize;
+    let bar = bar(total as u64, "{pos} of {len} records {wide_bar} {msg}")?;
+    let begun = Instant::now();
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sent = 0;
+    while sent < total {
+        ticks.tick().await;
+        let due = (begun.elapsed().as_millis() as usize * args.rate as usize / 1000).min(total);
+        let records: Vec<Outgoing> = {
+            let mut ledger = lock(ledger);
+            let at = Instant::now();
+            let batch = (sent..due).map(|serial| {
+                let campaign = serial % campaigns.ids.len();
+                ledger.produced(campaign, at);
+                campaigns.call(campaign, serial)
+            });
+            batch.collect()
+        };
+        producer.send(records).await?;
+        sent = due;
+        bar.set_position(sent as u64);
+        bar.set_message(format!("p50 {} ms", lock(ledger).latency().value_at_quantile(0.5) / 1000));
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Waits until every record has arrived everywhere, within reason.
+async fn settle(ledger: &Mutex<Ledger>) {
+    let deadline = Instant::now() + SETTLE;
+    while lock(ledger).missing() > 0 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn bar(length: u64, template: &str) -> anyhow::Result<ProgressBar> {
+    Ok(ProgressBar::new(length).with_style(ProgressStyle::with_template(template)?))
+}
+
+fn lock(ledger: &Mutex<Ledger>) -> std::sync::MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,159 @@
+//! What was produced, what has arrived, and how long it took.
+
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+
+/// The slowest delivery that is told apart: ten minutes, in microseconds.
+const SLOWEST_US: u64 = 600_000_000;
+
+/// Books every record against every connection that watches its campaign.
+///
+/// The n-th record of a campaign raises its count to n, as there is one producer and one partition. So a record has
+/// arrived on a connection with the first view there whose count is n or more: publishers leave views out, and the
+/// next one makes up for them.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// When each record of each campaign was produced.
+    produced: Vec<Vec<Instant>>,
+    /// How many records of its campaign each connection has seen counted.
+    arrived: Vec<usize>,
+    latency: Histogram<u64>,
+    messages: u64,
+    closed: u64,
+}
+
+impl Ledger {
+    /// Connections watch the campaigns in turn.
+    pub(super) fn new(campaigns: usize, connections: usize) -> Self {
+        Self {
+            produced: vec![Vec::new(); campaigns],
+            arrived: vec![0; connections],
+            latency: latencies(),
+            messages: 0,
+            closed: 0,
+        }
+    }
+
+    /// A record of a campaign is about to be produced.
+    pub(super) fn produced(&mut self, campaign: usize, at: Instant) {
+        self.produced[campaign].push(at);
+    }
+
+    /// A message of any kind was received.
+    pub(super) fn received(&mut self) {
+        self.messages += 1;
+    }
+
+    /// A view was received that counts `count` records of the connection's campaign.
+    pub(super) fn viewed(&mut self, connection: usize, count: usize, at: Instant) {
+        let produced = &self.produced[connection % self.produced.len()];
+        let before = self.arrived[connection];
+        let count = count.clamp(before, produced.len());
+        for record in &produced[before..count] {
+            let micros = at.saturating_duration_since(*record).as_micros();
+            self.latency.saturating_record(u64::try_from(micros).unwrap_or(SLOWEST_US));
+        }
+        self.arrived[connection] = count;
+    }
+
+    /// A connection was closed by the other side.
+    pub(super) fn closed(&mut self) {
+        self.closed += 1;
+    }
+
+    /// Records times connections that have not arrived.
+    pub(super) fn missing(&self) -> u64 {
+        let due = (0..self.arrived.len()).map(|connection| self.produced[connection % self.produced.len()].len());
+        due.zip(&self.arrived).map(|(due, arrived)| (due - arrived) as u64).sum()
+    }
+
+    /// Records times connections that have arrived.
+    pub(super) fn deliveries(&self) -> u64 {
+        self.latency.len()
+    }
+
+    pub(super) fn records(&self) -> u64 {
+        self.produced.iter().map(|records| records.len() as u64).sum()
+    }
+
+    pub(super) fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    pub(super) fn closed_early(&self) -> u64 {
+        self.closed
+    }
+
+    /// From produced to received, in microseconds.
+    pub(super) fn latency(&self) -> &Histogram<u64> {
+        &self.latency
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the bounds are constants within what the histogram allows")]
+fn latencies() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, SLOWEST_US, 3).expect("1 < 600,000,000 and 3 digits are valid")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_view_covers_every_record_up_to_its_count() {
+        let begun = Instant::now();
+        let mut ledger = Ledger::new(1, 1);
+        for n in 0..3 {
+            ledger.produced(0, begun + ms(n * 10));
+        }
+        ledger.viewed(0, 2, begun + ms(100));
+        assert_eq!((ledger.deliveries(), ledger.missing()), (2, 1));
+        // Three digits are kept.
+        let near = |micros: u64, millis: u64| micros.abs_diff(millis * 1000) < 100;
+        assert!(near(ledger.latency().min(), 90) && near(ledger.latency().max(), 100));
+        ledger.viewed(0, 3, begun + ms(120));
+        assert_eq!((ledger.deliveries(), ledger.missing()), (3, 0));
+    }
+
+    #[test]
+    fn a_record_counts_once_on_a_connection_and_again_on_another() {
+        let begun = Instant::now();
+        let mut ledger = Ledger::new(1, 2);
+        ledger.produced(0, begun);
+        for _ in 0..3 {
+            ledger.viewed(0, 1, begun + ms(5));
+        }
+        assert_eq!((ledger.deliveries(), ledger.missing()), (1, 1));
+        ledger.viewed(1, 1, begun + ms(5));
+        assert_eq!((ledger.deliveries(), ledger.missing()), (2, 0));
+    }
+
+    #[test]
+    fn connections_are_owed_only_the_records_of_their_campaign() {
+        let begun = Instant::now();
+        let mut ledger = Ledger::new(2, 3);
+        ledger.produced(1, begun);
+        assert_eq!((ledger.records(), ledger.missing()), (1, 1));
+        ledger.viewed(1, 1, begun);
+        ledger.viewed(0, 0, begun);
+        assert_eq!((ledger.deliveries(), ledger.missing()), (1, 0));
+    }
+
+    #[test]
+    fn an_older_view_takes_nothing_back_and_a_count_too_high_adds_nothing() {
+        let begun = Instant::now();
+        let mut ledger = Ledger::new(1, 1);
+        ledger.produced(0, begun);
+        ledger.produced(0, begun);
+        ledger.viewed(0, 9, begun);
+        ledger.viewed(0, 1, begun);
+        assert_eq!((ledger.deliveries(), ledger.missing()), (2, 0));
+    }
+}

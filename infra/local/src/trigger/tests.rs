@@ -1,0 +1,154 @@
+//! The trigger between a real broker and a function that fails.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::*;
+use crate::{
+    invoke::InvokeError,
+    kafka::EmbeddedBroker,
+    producer::{Outgoing, Producer},
+};
+
+const TOPIC: &str = "t";
+
+/// A function that fails as it is told to, and keeps what it was invoked with.
+#[derive(Default)]
+struct Faulty {
+    /// Which invocations fail, counted from 0.
+    failing: Vec<usize>,
+    invocations: Mutex<Vec<Seen>>,
+    running: AtomicUsize,
+    most_running: AtomicUsize,
+}
+
+/// Offsets by partition, as one invocation got them.
+type Seen = BTreeMap<i64, Vec<i64>>;
+
+impl Invoke for Faulty {
+    async fn invoke(&self, _: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_running.fetch_max(running, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        let event: Value = serde_json::from_slice(&payload).unwrap();
+        let mut seen = Seen::new();
+        for record in event["records"].as_object().unwrap().values().flat_map(|records| records.as_array().unwrap()) {
+            let partition = record["partition"].as_i64().unwrap();
+            seen.entry(partition).or_default().push(record["offset"].as_i64().unwrap());
+        }
+        let mut invocations = self.invocations.lock().unwrap();
+        invocations.push(seen);
+        if self.failing.contains(&(invocations.len() - 1)) { Err(InvokeError::Crashed) } else { Ok(Bytes::new()) }
+    }
+}
+
+impl Faulty {
+    fn invocations(&self) -> Vec<Seen> {
+        self.invocations.lock().unwrap().clone()
+    }
+
+    /// Offsets by partition over all invocations that did not fail.
+    fn accepted(&self) -> Seen {
+        let mut accepted = Seen::new();
+        for (n, seen) in self.invocations().into_iter().enumerate().filter(|(n, _)| !self.failing.contains(n)) {
+            for (partition, offsets) in seen {
+                assert!(!offsets.is_empty(), "invocation {n}");
+                accepted.entry(partition).or_default().extend(offsets);
+            }
+        }
+        accepted
+    }
+}
+
+fn mapping(batch_size: usize, pollers: usize) -> Mapping {
+    Mapping {
+        topic: TOPIC.to_owned(),
+        function: "ingest".to_owned(),
+        batch_size,
+        window: Duration::ZERO,
+        pollers,
+        consumer_group: "g".to_owned(),
+    }
+}
+
+async fn produce(kafka: &str, records: usize) {
+    let producer = Producer::connect(kafka, &[TOPIC]).await.unwrap();
+    for n in 0..records {
+        let outgoing = Outgoing { topic: TOPIC, key: format!("k{n}"), value: n.to_string() };
+        producer.send(vec![outgoing]).await.unwrap();
+    }
+}
+
+/// Runs a mapping over `records` records until the function has accepted as many.
+async fn run_over(function: Faulty, mapping: Mapping, records: usize) -> Arc<Faulty> {
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    kafka::create_topics(&broker.address(), &[TOPIC.to_owned()], 3).await.unwrap();
+    produce(&broker.address(), records).await;
+    let function = Arc::new(function);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(mapping, broker.address(), Arc::clone(&function), stop.clone()));
+    let accepted = async {
+        while function.accepted().values().map(Vec::len).sum::<usize>() < records {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), accepted).await.expect("all records are accepted in time");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    function
+}
+
+fn in_order_from_the_first(accepted: &Seen) {
+    for offsets in accepted.values() {
+        assert_eq!(*offsets, (0..i64::try_from(offsets.len()).unwrap()).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_failed_batch_comes_again_before_anything_that_follows_it() {
+    let failing = vec![0, 1, 4];
+    let function = run_over(Faulty { failing: failing.clone(), ..Faulty::default() }, mapping(10, 1), 60).await;
+    let invocations = function.invocations();
+    for n in failing {
+        assert_eq!(invocations[n], invocations[n + 1], "the batch of invocation {n} follows itself");
+    }
+    in_order_from_the_first(&function.accepted());
+    assert!(invocations.iter().all(|seen| seen.values().map(Vec::len).sum::<usize>() <= 10));
+    assert_eq!(function.most_running.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn pollers_share_the_partitions_and_each_stays_in_order() {
+    let function = run_over(Faulty { failing: vec![0, 3], ..Faulty::default() }, mapping(7, 2), 60).await;
+    in_order_from_the_first(&function.accepted());
+    for seen in function.invocations() {
+        let is_first_poller = seen.contains_key(&0) || seen.contains_key(&2);
+        assert!(!(is_first_poller && seen.contains_key(&1)), "a partition belongs to one poller: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mapping_to_a_function_that_is_not_there_ends_with_an_error() {
+    struct Nothing;
+    impl Invoke for Nothing {
+        async fn invoke(&self, _: &str, _: Bytes) -> Result<Bytes, InvokeError> {
+            Err(InvokeError::Unknown)
+        }
+    }
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    kafka::create_topics(&broker.address(), &[TOPIC.to_owned()], 3).await.unwrap();
+    produce(&broker.address(), 1).await;
+    let running = run(mapping(10, 1), broker.address(), Arc::new(Nothing), CancellationToken::new());
+    let error = timeout(Duration::from_secs(20), running).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("no such function"), "{error}");
+}
