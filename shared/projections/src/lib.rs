@@ -5,6 +5,8 @@
 //!
 //! A new kind of dashboard is one new file that implements [`Projection`], one line in [`kind`] and one in [`topic`].
 
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "quotients of small whole numbers are exact"))]
+
 pub mod campaign;
 pub mod channel;
 pub mod id;

@@ -70,7 +70,6 @@ impl LiveEvent {
 /// What clients see of a live event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 pub struct LiveDashboardData {
     /// Chat messages.
     pub total_messages: u64,

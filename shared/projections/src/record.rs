@@ -9,7 +9,7 @@ use crate::{ChannelId, Event, Id, TenantId, Timestamp, id};
 
 /// A dialer's clock may run this far ahead of Kafka's before it is not believed: one that is wrong by more would
 /// freeze every gauge that keeps the newest value.
-const MAX_CLOCK_LEAD: Duration = Duration::from_secs(5 * 60);
+const MAX_CLOCK_LEAD: Duration = Duration::from_mins(5);
 
 /// The longest name of a person or a campaign that is kept, in characters; the rest is cut.
 const MAX_NAME: usize = 200;
@@ -234,12 +234,12 @@ mod tests {
 
     #[test]
     fn a_reason_never_repeats_what_the_record_held() {
-        let fields = [("duration", Shape::Number)];
         #[derive(Debug, Deserialize)]
         struct Call {
             #[expect(dead_code)]
             duration: Option<f64>,
         }
+        let fields = [("duration", Shape::Number)];
         let bad = record(br#"{"duration":"+15550100"}"#).parse::<Call>(&fields).unwrap_err();
         assert_eq!(bad, BadRecord::WrongType { field: "duration", expected: "a number" });
         assert!(!bad.to_string().contains("555"));

@@ -15,7 +15,7 @@ use crate::{
 const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// A node that has been silent for longer is no longer shown.
-const GONE_AFTER: Duration = Duration::from_secs(60 * 60);
+const GONE_AFTER: Duration = Duration::from_hours(1);
 
 /// The most nodes that are kept, those heard of last. At some 100 bytes each they stay far below an item's 400 KB.
 const MAX_NODES: usize = 200;

@@ -20,6 +20,9 @@ const EARLIEST_MS: i64 = -62_135_596_800_000;
 pub struct BadTimestamp;
 
 impl Timestamp {
+    /// The start of 1970.
+    pub const EPOCH: Self = Self(0);
+
     /// From milliseconds since the Unix epoch, clamped to the years 1 to 9999.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {

@@ -1,6 +1,8 @@
 //! What every projection must hold for all inputs: merging is associative and commutative and has an identity,
 //! folding is deterministic, a redelivered record changes nothing, and what is stored reads back.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use projections::{ChannelId, Projection, Record, Slice, TenantId, Timestamp, kind, topic};
 use proptest::{prelude::*, sample::select};
 

@@ -1,1 +1,8 @@
-//! stub
+//! Reads a channel out of the store and makes its view: the one place where the answer to `subscribe`, the
+//! publisher's push and the REST body come from.
+
+mod channel_state;
+mod reader;
+
+pub use channel_state::ChannelState;
+pub use reader::{Active, MAX_OVERVIEW, Reader, Rendered, complete, cursor_over, fingerprint};

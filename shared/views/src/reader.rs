@@ -1,0 +1,199 @@
+//! From the store to a view.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use projections::{ChannelId, Kind, TenantId, Timestamp, View, campaign::CampaignMetrics, system::Pipeline};
+use protocol::Cursor;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use store::{Channels, Consistency, Leases, StoreError};
+
+use crate::ChannelState;
+
+/// The most channels that a collection shows, those with the latest activity: each is a post of its own on the socket
+/// and a read of its own here.
+pub const MAX_OVERVIEW: usize = 500;
+
+/// Channels of a collection that are read at the same time.
+const READ_AHEAD: usize = 50;
+
+/// Reads channels and makes their views. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    channels: Channels,
+    leases: Leases,
+    shards: u32,
+}
+
+/// A view, ready to be sent.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The `type` of the message that carries it.
+    pub message_type: &'static str,
+    /// How far it has come.
+    pub cursor: Cursor,
+    /// The view as JSON.
+    pub data: Box<RawValue>,
+    /// Whether any record has ever touched the channel; collections and `system` are always known.
+    pub is_known: bool,
+    /// Tells this view apart from others of the channel.
+    pub fingerprint: u64,
+}
+
+/// The active channels of a kind.
+#[derive(Debug, Default)]
+pub struct Active {
+    /// Those with the latest activity first, at most [`MAX_OVERVIEW`].
+    pub channels: Vec<ChannelId>,
+    /// The latest activity of any channel of the kind, active or not.
+    pub latest: Timestamp,
+}
+
+impl Reader {
+    /// A reader of these tables; `shards` is the number of connection shards that publishers serve.
+    #[must_use]
+    pub fn new(channels: Channels, leases: Leases, shards: u32) -> Self {
+        Self { channels, leases, shards }
+    }
+
+    /// The channel's view as it is now, read consistently.
+    pub async fn view(&self, tenant: &TenantId, channel: &ChannelId, now: Timestamp) -> Result<Rendered, StoreError> {
+        match channel {
+            ChannelId::One(..) => {
+                let state = self.channel(tenant, channel, Consistency::Strong).await?;
+                let view = state.view(channel, now);
+                Ok(render(channel, state.is_known(), state.cursor(), &view, fingerprint(&view)))
+            }
+            ChannelId::All(kind) => {
+                let (members, latest) = self.members(tenant, *kind, now).await?;
+                let views: Vec<&View> = members.iter().map(|(_, view)| view).collect();
+                let cursor = cursor_over(members.iter().map(|(state, _)| state), latest);
+                Ok(render(channel, true, cursor, &views, 0))
+            }
+            ChannelId::Only(_) => {
+                let (state, (members, latest), pipeline) = tokio::try_join!(
+                    self.channel(tenant, channel, Consistency::Strong),
+                    self.members(tenant, Kind::Campaign, now),
+                    self.pipeline(tenant, now),
+                )?;
+                let cursor = cursor_over(members.iter().map(|(state, _)| state).chain([&state]), latest);
+                let campaigns = members.into_iter().map(|(_, view)| view);
+                let view = complete(state.view(channel, now), campaigns, pipeline);
+                Ok(render(channel, true, cursor, &view, fingerprint(&view)))
+            }
+        }
+    }
+
+    /// The channel's slices.
+    pub async fn channel(
+        &self,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        consistency: Consistency,
+    ) -> Result<ChannelState, StoreError> {
+        let mut state = ChannelState::default();
+        state.update(self.channels.slices(tenant, channel, consistency).await?);
+        Ok(state)
+    }
+
+    /// The active channels of a kind.
+    pub async fn active(&self, tenant: &TenantId, kind: Kind) -> Result<Active, StoreError> {
+        let mut listed = self.channels.directory(tenant, kind).await?;
+        let latest = listed.iter().map(|listed| listed.last_activity).max().unwrap_or_default();
+        listed.retain(|listed| listed.active);
+        listed.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.channel.cmp(&b.channel)));
+        listed.truncate(MAX_OVERVIEW);
+        Ok(Active { channels: listed.into_iter().map(|listed| listed.channel).collect(), latest })
+    }
+
+    /// What Livefold knows of itself.
+    pub async fn pipeline(&self, tenant: &TenantId, now: Timestamp) -> Result<Pipeline, StoreError> {
+        let mut pipeline = Pipeline::default();
+        for (topic, at) in self.channels.last_records(tenant).await? {
+            pipeline.seconds_since_record.insert(topic, now.since(at).as_secs_f64());
+        }
+        for shard in 0..self.shards {
+            let (lease, pulse) = tokio::try_join!(self.leases.read(shard), self.leases.pulse(shard))?;
+            if let Some(lease) = lease {
+                // Of several publishers the one that has been silent longest is the one to worry about.
+                let age = now.since(lease.renewed_at).as_secs_f64();
+                let worst = pipeline.publisher_lease_age_seconds.unwrap_or(0.0).max(age);
+                pipeline.publisher_lease_age_seconds = Some(worst);
+            }
+            if let Some(pulse) = pulse {
+                pipeline.connections += pulse.connections.get(tenant.as_str()).copied().unwrap_or(0);
+                pipeline.kafka_cluster = pulse.kafka_cluster.or(pipeline.kafka_cluster);
+            }
+        }
+        Ok(pipeline)
+    }
+
+    /// The states and views of all active channels of a kind, and the latest activity of any.
+    async fn members(
+        &self,
+        tenant: &TenantId,
+        kind: Kind,
+        now: Timestamp,
+    ) -> Result<(Vec<(ChannelState, View)>, Timestamp), StoreError> {
+        let active = self.active(tenant, kind).await?;
+        let members = stream::iter(active.channels)
+            .map(|channel| async move {
+                let state = self.channel(tenant, &channel, Consistency::Strong).await?;
+                let view = state.view(&channel, now);
+                Ok::<_, StoreError>((state, view))
+            })
+            .buffered(READ_AHEAD)
+            .try_collect()
+            .await?;
+        Ok((members, active.latest))
+    }
+}
+
+/// Completes the health of a tenant's nodes with the totals over its campaigns and with what Livefold knows of itself.
+#[must_use]
+pub fn complete(nodes: View, campaigns: impl IntoIterator<Item = View>, pipeline: Pipeline) -> View {
+    let metrics: Vec<CampaignMetrics> = campaigns
+        .into_iter()
+        .filter_map(|view| if let View::Campaign(metrics) = view { Some(metrics) } else { None })
+        .collect();
+    match nodes {
+        View::System(health) => View::System(health.with_campaigns(&metrics).with_pipeline(pipeline)),
+        other => other,
+    }
+}
+
+/// One cursor over the slices of several channels. Channels come and go, so their offsets add up to no order; the
+/// latest time that any of them tells does.
+#[must_use]
+pub fn cursor_over<'a>(states: impl IntoIterator<Item = &'a ChannelState>, latest: Timestamp) -> Cursor {
+    let mut latest = latest;
+    let mut positions: Vec<(String, i64)> = Vec::new();
+    for (index, state) in states.into_iter().enumerate() {
+        for (id, slice) in state.slices() {
+            latest = latest.max(slice.event_time().unwrap_or_default());
+            positions.extend(slice.watermark().map(|watermark| (format!("{index}/{}", id.name()), watermark)));
+        }
+    }
+    Cursor::composite(latest, positions.iter().map(|(name, watermark)| (name.as_str(), *watermark)))
+}
+
+/// A number that differs when the view does; the ages in `system` do not count. Both the answer to `subscribe` and the
+/// publisher make it, and one publisher leaves it to the next; a standard library that hashes differently costs one
+/// message too many.
+#[must_use]
+pub fn fingerprint(view: &View) -> u64 {
+    let text = match view {
+        View::System(health) => serde_json::to_string(&health.clone().with_pipeline(Pipeline::default())),
+        view => serde_json::to_string(view),
+    };
+    let mut hasher = DefaultHasher::new();
+    text.unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
+}
+
+fn render(channel: &ChannelId, is_known: bool, cursor: Cursor, view: &impl Serialize, fingerprint: u64) -> Rendered {
+    #[expect(clippy::expect_used, reason = "views are structs of numbers and text with string keys")]
+    let data = serde_json::value::to_raw_value(view).expect("a view is JSON");
+    Rendered { message_type: channel.kind().message_type(), cursor, data, is_known, fingerprint }
+}
