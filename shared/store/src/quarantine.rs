@@ -58,7 +58,7 @@ impl Quarantined {
             reason: reason.into(),
             value: value[..value.len().min(KEPT_BYTES)].to_vec(),
             length: value.len() as u64,
-            sha256: Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hexadecimal(&Sha256::digest(value)),
             seen_at,
         }
     }
@@ -92,6 +92,10 @@ impl Channels {
         let items = self.table.query(&keys::quarantine(topic, partition), Range::All, order, limit).await?;
         items.into_iter().map(from_item).collect()
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// `Vec<u8>` by itself would be read from a list of numbers.

@@ -2,6 +2,8 @@
 //! an answer, land late, are sent twice, or their process dies. However they interleave, the stored slice is the fold of
 //! every record up to its watermark, and holds every record of every batch that was acknowledged.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::{
     future::{Future, poll_fn},
     mem,

@@ -1,0 +1,100 @@
+//! A table for each test, with the keys and the expiry that `template.yaml` gives both tables.
+
+use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region},
+    types::{
+        AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+        TimeToLiveSpecification,
+    },
+};
+use store::{Channels, Connections, Leases};
+
+pub struct TestTable {
+    pub client: Client,
+    pub name: String,
+}
+
+impl TestTable {
+    pub async fn create() -> Self {
+        let url = match std::env::var("TEST_DYNAMODB_URL") {
+            Ok(url) => url,
+            Err(_) => serve().await,
+        };
+        let table = Self { client: client(&url), name: format!("livefold-test-{}", uuid::Uuid::new_v4()) };
+        let attribute = |name| {
+            let definition = AttributeDefinition::builder().attribute_name(name);
+            definition.attribute_type(ScalarAttributeType::S).build().unwrap()
+        };
+        let key = |name, key_type| KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().unwrap();
+        table
+            .client
+            .create_table()
+            .table_name(&table.name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .attribute_definitions(attribute("pk"))
+            .attribute_definitions(attribute("sk"))
+            .key_schema(key("pk", KeyType::Hash))
+            .key_schema(key("sk", KeyType::Range))
+            .send()
+            .await
+            .unwrap();
+        let expiry = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build().unwrap();
+        let request = table.client.update_time_to_live().table_name(&table.name);
+        request.time_to_live_specification(expiry).send().await.unwrap();
+        table
+    }
+
+    pub fn channels(&self, retention: Option<Duration>) -> Channels {
+        Channels::new(self.client.clone(), self.name.clone(), retention)
+    }
+
+    pub fn connections(&self, shards: u32) -> Connections {
+        Connections::new(self.client.clone(), self.name.clone(), NonZeroU32::new(shards).unwrap())
+    }
+
+    pub fn leases(&self) -> Leases {
+        Leases::new(self.client.clone(), self.name.clone())
+    }
+
+    /// An item as it is stored.
+    pub async fn item(&self, pk: &str, sk: &str) -> Option<HashMap<String, AttributeValue>> {
+        let request = self.client.get_item().table_name(&self.name).consistent_read(true);
+        request.key("pk", s(pk)).key("sk", s(sk)).send().await.unwrap().item
+    }
+
+    pub async fn ttl(&self, pk: &str, sk: &str) -> Option<i64> {
+        self.item(pk, sk).await.unwrap().get("ttl").map(|ttl| ttl.as_n().unwrap().parse().unwrap())
+    }
+
+    /// Changes an attribute behind the store's back.
+    pub async fn set(&self, pk: &str, sk: &str, attribute: &str, value: AttributeValue) {
+        let request = self.client.update_item().table_name(&self.name).key("pk", s(pk)).key("sk", s(sk));
+        let request = request.update_expression("SET #a = :v").expression_attribute_names("#a", attribute);
+        request.expression_attribute_values(":v", value).send().await.unwrap();
+    }
+}
+
+pub fn s(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+pub fn client(url: &str) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(url)
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::for_tests())
+        .build();
+    Client::from_conf(config)
+}
+
+/// A server of its own for each test: it ends with the test's runtime.
+async fn serve() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
+    url
+}
