@@ -1,0 +1,157 @@
+//! What a client is told when something is wrong.
+
+use std::fmt;
+
+/// What is wrong, for programs. A code is never renamed and never means something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "message() says it")]
+pub enum ErrorCode {
+    InvalidMessage,
+    UnknownAction,
+    UnknownChannel,
+    MessageTooLarge,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    TooManyConnections,
+    TooManySubscriptions,
+    Unavailable,
+    Internal,
+}
+
+impl ErrorCode {
+    /// Every code.
+    pub const ALL: [Self; 12] = [
+        Self::InvalidMessage,
+        Self::UnknownAction,
+        Self::UnknownChannel,
+        Self::MessageTooLarge,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::TooManyConnections,
+        Self::TooManySubscriptions,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// The code, its text and its HTTP status: one line per code.
+    const fn describe(self) -> (&'static str, &'static str, u16) {
+        match self {
+            Self::InvalidMessage => (
+                "invalid_message",
+                "Send one JSON object with an action and, but for ping, a campaignId or a channel.",
+                400,
+            ),
+            Self::UnknownAction => ("unknown_action", "The action is one of subscribe, unsubscribe and ping.", 400),
+            Self::UnknownChannel => (
+                "unknown_channel",
+                "A channel is campaigns, system, campaign:{id} or event:{id}; an id is 1 to 128 of A-Z a-z 0-9 . _ : -",
+                404,
+            ),
+            Self::MessageTooLarge => ("message_too_large", "A message holds at most 8 KiB.", 413),
+            Self::Unauthorized => ("unauthorized", "A valid token is needed.", 401),
+            Self::Forbidden => ("forbidden", "The token does not permit this.", 403),
+            Self::NotFound => ("not_found", "There is nothing here.", 404),
+            Self::MethodNotAllowed => ("method_not_allowed", "Only GET is allowed here.", 405),
+            Self::TooManyConnections => {
+                ("too_many_connections", "The user has too many connections. Close one first.", 429)
+            }
+            Self::TooManySubscriptions => {
+                ("too_many_subscriptions", "The connection watches too many channels. Unsubscribe from one first.", 429)
+            }
+            Self::Unavailable => ("unavailable", "The service cannot answer at the moment. Try again later.", 503),
+            Self::Internal => ("internal", "Something went wrong on our side.", 500),
+        }
+    }
+
+    /// The code as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.describe().0
+    }
+
+    /// What to do about it, for people. Holds nothing of what was sent, and nothing of ours.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        self.describe().1
+    }
+
+    /// The HTTP status that goes with it.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        self.describe().2
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a client's message was not followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}")]
+pub struct Rejection {
+    /// What is wrong.
+    pub code: ErrorCode,
+    /// What the client wanted; only an action that we know is ever repeated to it.
+    pub action: Option<String>,
+}
+
+impl Rejection {
+    /// A rejection of a message whose action, if it had one, does not matter.
+    #[must_use]
+    pub fn new(code: ErrorCode) -> Self {
+        Self { code, action: None }
+    }
+
+    /// A rejection of this action of ours.
+    #[must_use]
+    pub fn of(action: &str, code: ErrorCode) -> Self {
+        Self { code, action: Some(action.to_owned()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_statuses_are_what_they_always_were() {
+        let all: Vec<_> = ErrorCode::ALL.into_iter().map(|code| (code.as_str(), code.http_status())).collect();
+        let expected = [
+            ("invalid_message", 400),
+            ("unknown_action", 400),
+            ("unknown_channel", 404),
+            ("message_too_large", 413),
+            ("unauthorized", 401),
+            ("forbidden", 403),
+            ("not_found", 404),
+            ("method_not_allowed", 405),
+            ("too_many_connections", 429),
+            ("too_many_subscriptions", 429),
+            ("unavailable", 503),
+            ("internal", 500),
+        ];
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn every_code_is_documented_with_its_status() {
+        let document = include_str!("../../../docs/protocol.md");
+        for code in ErrorCode::ALL {
+            let row = format!("| `{code}` | {} |", code.http_status());
+            assert!(document.contains(&row), "docs/protocol.md lacks {row}");
+        }
+    }
+
+    #[test]
+    fn the_text_about_a_message_that_is_too_large_names_the_limit() {
+        let limit = format!("{} KiB", crate::MAX_MESSAGE_BYTES / 1024);
+        assert!(ErrorCode::MessageTooLarge.message().contains(&limit));
+    }
+}
