@@ -11,9 +11,9 @@ use projections::{Event, Fold, Listing, Offset, Slice, Timestamp};
 
 use crate::{SliceKey, StoreError};
 
-/// The most slices that stay in memory between batches. A campaign's takes some 10 KB in there, so that ingest stays
-/// within its 64 MB; one that was forgotten costs a read.
-pub const MAX_WARM_SLICES: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
+/// The most slices that stay in memory between batches: a campaign's takes 4 KB in there when its notices are full, so
+/// these 16 MB are a quarter of what ingest may use. One that was forgotten costs a read.
+pub const MAX_WARM_SLICES: NonZeroUsize = NonZeroUsize::new(4_000).expect("4,000 is not zero");
 
 /// How often a commit starts over because another writer came first. Each round lost is a round that somebody else
 /// won, and a partition has hardly ever more than two writers: the new one, and one that does not know yet.

@@ -11,7 +11,7 @@ use crate::{
     StoreError,
     keys::{self, Key},
     places,
-    table::{Order, Range, Table, from_item, number, to_item},
+    table::{Range, Reading, Table, from_item, number, to_item},
 };
 
 /// API Gateway closes a connection after two hours; ten minutes more, and nobody can still be there. What a lost
@@ -141,9 +141,9 @@ impl Connections {
 
     /// All connections of a shard. One that cannot be read is left out, with a warning: it must not silence the others.
     pub async fn connections(&self, shard: u32) -> Result<Vec<Connection>, StoreError> {
-        let order = Order { is_consistent: true, ..Order::default() };
+        let reading = Reading { is_consistent: true, ..Reading::default() };
         let range = Range::After(keys::AFTER_HASH);
-        let items = self.table.query(&keys::shard(shard), range, order, usize::MAX).await?;
+        let items = self.table.query(&keys::shard(shard), range, reading, usize::MAX).await?;
         let readable = items.into_iter().filter_map(|item| {
             from_item(item).inspect_err(|error| tracing::warn!(%error, "a connection is left out")).ok()
         });

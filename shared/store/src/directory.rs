@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::{
     Channels, StoreError,
     keys::{self, Key},
-    table::{Conditional, Order, Range, Update, boolean, from_item, number, optional_text, text},
+    table::{Conditional, Range, Reading, Update, boolean, from_item, number, optional_text, text},
 };
 
 /// The most channels of a kind that are read: some 2 MB, and a second of reading. A tenant with more needs an index
@@ -36,7 +36,7 @@ impl Channels {
     pub async fn directory(&self, tenant: &TenantId, kind: Kind) -> Result<Vec<Listed>, StoreError> {
         let prefix = if kind.is_keyed() { format!("{}:", kind.name()) } else { kind.name().to_owned() };
         let range = Range::StartingWith(&prefix);
-        let items = self.table.query(&keys::directory(tenant), range, Order::default(), MAX_LISTED).await?;
+        let items = self.table.query(&keys::directory(tenant), range, Reading::default(), MAX_LISTED).await?;
         if items.len() == MAX_LISTED {
             tracing::warn!(%tenant, kind = kind.name(), limit = MAX_LISTED, "the directory is read only in part");
         }

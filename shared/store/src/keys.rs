@@ -38,6 +38,9 @@ impl SliceId {
 /// What the sort keys of slices start with.
 pub(crate) const SLICE: &str = "slice#";
 
+/// What the partition keys of users start with.
+const USER: &str = "user#";
+
 /// Sorts after every sort key that starts with `#`, and before every connection id: they are base64.
 pub(crate) const AFTER_HASH: &str = "$";
 
@@ -77,9 +80,13 @@ pub(crate) struct Key {
     pub(crate) sk: String,
 }
 
+/// As an error may show it: without the user, who may be a phone number.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} / {}", self.pk, self.sk)
+        match self.pk.strip_prefix(USER).and_then(|rest| rest.split_once('#')) {
+            Some((tenant, _)) => write!(f, "{USER}{tenant}#… / {}", self.sk),
+            None => write!(f, "{} / {}", self.pk, self.sk),
+        }
     }
 }
 
@@ -132,7 +139,7 @@ impl Key {
     }
 
     pub(crate) fn user(tenant: &TenantId, user: &str) -> Self {
-        Self { pk: format!("user#{tenant}#{user}"), sk: "#connections".to_owned() }
+        Self { pk: format!("{USER}{tenant}#{user}"), sk: "#connections".to_owned() }
     }
 
     /// A key that no item has.
@@ -164,6 +171,13 @@ mod tests {
     fn quarantined_records_sort_by_offset() {
         let sk = |offset| Key::quarantined("t", 0, offset).sk;
         assert!(sk(9) < sk(10) && sk(10) < sk(Offset::MAX));
+    }
+
+    #[test]
+    fn a_key_is_shown_without_the_user() {
+        let user = Key::user(&TenantId::parse("acme").unwrap(), "+15550100#x");
+        assert_eq!(user.to_string(), "user#acme#… / #connections");
+        assert_eq!(Key::of_shard(0, "#lease").to_string(), "shard#0 / #lease");
     }
 
     #[test]

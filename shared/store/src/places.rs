@@ -12,11 +12,14 @@ use serde::Deserialize;
 use crate::{
     ConnectError, Connection, MAX_CONNECTION_AGE, StoreError,
     keys::Key,
-    table::{Conditional, Item, Table, from_item, number},
+    table::{Conditional, Item, Table, Update, from_item, number},
 };
 
 /// How often taking a place starts over because another connection of the user came in between.
 const MAX_ROUNDS: usize = 8;
+
+/// The most places that are freed in one update: an expression holds 4 KB.
+const FREED_AT_ONCE: usize = 100;
 
 /// The connections of a user, each with the second of the epoch in which its place is free again.
 #[derive(Deserialize)]
@@ -57,7 +60,7 @@ pub(crate) async fn take(
             Conditional::Failed(Some(item)) => {
                 let places: Places = from_item(item)?;
                 let expired = places.connections.into_iter().filter(|(_, free_again)| *free_again <= now.as_seconds());
-                let expired: Vec<String> = expired.map(|(id, _)| id).collect();
+                let expired: Vec<String> = expired.map(|(id, _)| id).take(FREED_AT_ONCE).collect();
                 if expired.is_empty() {
                     return Err(ConnectError::TooMany);
                 }
@@ -79,7 +82,7 @@ async fn free(table: &Table, user: &Key, ids: &[String]) -> Result<(), StoreErro
     let update = table.update(user, &format!("REMOVE {}", paths.join(", ")));
     // Without places there is nothing to free.
     let update = update.on_condition("attribute_exists(#connections)");
-    let named = |update: crate::table::Update, (index, id): (usize, &String)| update.name(format!("#id{index}"), id);
+    let named = |update: Update, (index, id): (usize, &String)| update.name(format!("#id{index}"), id);
     ids.iter().enumerate().fold(update, named).send().await?;
     Ok(())
 }

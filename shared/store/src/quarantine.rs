@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Channels, StoreError,
     keys::{self, Key},
-    table::{Item, Order, Range, binary, from_item, number, text},
+    table::{Item, Range, Reading, binary, from_item, number, text},
 };
 
 /// As much of a record is kept: an item holds 400 KB, and Kafka still has the record.
@@ -88,8 +88,8 @@ impl Channels {
 
     /// The bad records of a partition with the highest offsets, at most `limit`, highest first.
     pub async fn quarantined(&self, topic: &str, partition: i32, limit: usize) -> Result<Vec<Quarantined>, StoreError> {
-        let order = Order { is_reversed: true, ..Order::default() };
-        let items = self.table.query(&keys::quarantine(topic, partition), Range::All, order, limit).await?;
+        let reading = Reading { is_reversed: true, ..Reading::default() };
+        let items = self.table.query(&keys::quarantine(topic, partition), Range::All, reading, limit).await?;
         items.into_iter().map(from_item).collect()
     }
 }

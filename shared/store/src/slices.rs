@@ -5,7 +5,7 @@ use projections::{ChannelId, Kind, Offset, Slice, TenantId, Timestamp};
 use crate::{
     Channels, SliceId, SliceKey, SliceTable, StoreError, WriteError,
     keys::{self, Key},
-    table::{Conditional, Item, Order, Range, key_of, number, to_item},
+    table::{Conditional, Item, Range, Reading, key_of, number, to_item},
 };
 
 /// How fresh a read has to be.
@@ -25,10 +25,10 @@ impl Channels {
         channel: &ChannelId,
         consistency: Consistency,
     ) -> Result<Vec<(SliceId, Slice)>, StoreError> {
-        let order = Order { is_consistent: consistency == Consistency::Strong, ..Order::default() };
+        let reading = Reading { is_consistent: consistency == Consistency::Strong, ..Reading::default() };
         let pk = keys::channel(tenant, channel);
         // One for each partition of each topic of each epoch: Kafka bounds them.
-        let items = self.table.query(&pk, Range::StartingWith(keys::SLICE), order, usize::MAX).await?;
+        let items = self.table.query(&pk, Range::StartingWith(keys::SLICE), reading, usize::MAX).await?;
         items
             .into_iter()
             .map(|item| {

@@ -109,7 +109,7 @@ impl Table {
         &self,
         pk: &str,
         range: Range<'_>,
-        order: Order,
+        reading: Reading,
         limit: usize,
     ) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::new();
@@ -121,8 +121,8 @@ impl Table {
                 .client
                 .query()
                 .table_name(&self.name)
-                .consistent_read(order.is_consistent)
-                .scan_index_forward(!order.is_reversed)
+                .consistent_read(reading.is_consistent)
+                .scan_index_forward(!reading.is_reversed)
                 .set_limit(left)
                 .expression_attribute_values(":pk", text(pk))
                 .set_exclusive_start_key(from);
@@ -147,7 +147,7 @@ impl Table {
 
 /// How a query reads.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Order {
+pub(crate) struct Reading {
     /// Whether it sees every write that was acknowledged before it, at twice the price.
     pub(crate) is_consistent: bool,
     /// Whether it begins with the last sort key.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     Channels, StoreError,
     keys::{self, Key},
-    table::{Order, Range, from_item, number, text},
+    table::{Range, Reading, from_item, number, text},
 };
 
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ impl Channels {
 
     /// The time of a tenant's latest record, by topic.
     pub async fn last_records(&self, tenant: &TenantId) -> Result<BTreeMap<String, Timestamp>, StoreError> {
-        let items = self.table.query(&keys::topics(tenant), Range::All, Order::default(), usize::MAX).await?;
+        let items = self.table.query(&keys::topics(tenant), Range::All, Reading::default(), usize::MAX).await?;
         items.into_iter().map(|item| from_item(item).map(|heard: Heard| (heard.topic, heard.latest))).collect()
     }
 }

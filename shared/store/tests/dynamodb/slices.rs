@@ -155,7 +155,9 @@ async fn a_topic_made_again_without_a_new_epoch_is_reported() {
     let committer = Committer::new(TestTable::create().await.channels(None));
     committer.commit(&key(), &messages(50_000..50_010), now()).await.unwrap();
     let mut restarted = messages(0..3);
-    restarted.iter_mut().for_each(|entry| entry.at = after(1));
+    for entry in &mut restarted {
+        entry.at = after(1);
+    }
     let done = committer.commit(&key(), &restarted, now()).await.unwrap();
     assert_eq!((done.applied, done.regressed), (0, 3));
 }
