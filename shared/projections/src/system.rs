@@ -106,7 +106,7 @@ pub struct Pipeline {
     pub publisher_lease_age_seconds: Option<f64>,
     /// The tenant's open connections.
     pub connections: u64,
-    /// The Kafka cluster's state, in MSK's words, or `none` where there is no MSK cluster.
+    /// The Kafka cluster's state, in MSK's words, `not configured` where there is none, `unknown` where it does not tell.
     pub kafka_cluster: Option<String>,
 }
 
