@@ -1,12 +1,38 @@
-//! stub
+//! The whole system on one machine: `cargo dev`.
+
 mod backoff;
+mod binaries;
+mod cli;
 mod clock;
+mod console;
+mod dynamodb;
+mod environment;
+mod gateway;
 mod invoke;
 mod kafka;
+mod lambda;
+mod listen;
 mod load;
+mod page;
 mod producer;
 mod quarantine;
+mod scheduler;
+mod signals;
 mod simulate;
+mod system;
+mod template;
 mod token;
 mod trigger;
-fn main() {}
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match cli::run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

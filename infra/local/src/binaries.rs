@@ -1,0 +1,67 @@
+//! The functions' binaries, built by cargo.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::Command,
+};
+
+/// The root of the workspace that this program was built from.
+pub(crate) fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
+
+/// Builds all of the workspace's binaries in this program's own profile and returns the folder that they are in.
+///
+/// All, and with no `--package`: cargo then resolves the features of dependencies as it did for this program, and
+/// builds nothing twice.
+pub(crate) async fn build() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("this program does not know where it lies")?;
+    let folder = own.parent().context("this program lies in no folder")?.to_owned();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace()).args(["build", "--bins"]).kill_on_drop(true);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let is_terminal = console::Term::stderr().is_term();
+    if is_terminal {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    let mut cargo = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("cargo cannot be started")?;
+    let output = match cargo.stderr.take() {
+        Some(stderr) => follow(stderr).await,
+        None => String::new(),
+    };
+    if !cargo.wait().await.context("cargo cannot be waited for")?.success() {
+        bail!("the functions cannot be built; cargo says:\n{output}");
+    }
+    Ok(folder)
+}
+
+/// Shows cargo's newest line and keeps all of them.
+async fn follow(stderr: impl AsyncRead + Unpin) -> String {
+    // Draws only on a terminal.
+    let progress = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("  {spinner:.cyan} functions   {wide_msg:.dim}") {
+        progress.set_style(style);
+    }
+    progress.enable_steady_tick(Duration::from_millis(100));
+    let mut lines = BufReader::new(stderr).lines();
+    let mut output = String::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        progress.set_message(console::strip_ansi_codes(line.trim()).into_owned());
+        output.push_str(&line);
+        output.push('\n');
+    }
+    progress.finish_and_clear();
+    output
+}

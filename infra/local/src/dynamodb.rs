@@ -1,0 +1,121 @@
+//! DynamoDB: the embedded server, and the template's tables on whatever server there is.
+
+use anyhow::Context as _;
+use aws_config::{BehaviorVersion, Region, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::{
+    Client,
+    config::Credentials,
+    error::DisplayErrorContext,
+    types::{
+        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+    },
+};
+use dynoxide::Database;
+use std::time::Duration;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{
+    listen,
+    template::{REGION, Table},
+};
+
+/// A server that answers later than this is not there.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A DynamoDB within this process, in memory, for as long as this value lives.
+pub(crate) struct EmbeddedDynamoDb {
+    port: u16,
+    _serving: Vec<AbortOnDropHandle<()>>,
+}
+
+impl EmbeddedDynamoDb {
+    /// Starts to listen on `port` of the loopback interface.
+    pub(crate) async fn start(port: u16) -> anyhow::Result<Self> {
+        let listeners = listen::listen(port, "DynamoDB", "--dynamodb-port").await?;
+        let port = listen::port(&listeners)?;
+        let database = Database::memory().context("the embedded DynamoDB does not start")?;
+        let serve = |listener| {
+            let serving = dynoxide::server::serve_on(listener, database.clone());
+            AbortOnDropHandle::new(tokio::spawn(serving))
+        };
+        Ok(Self { port, _serving: listeners.into_iter().map(serve).collect() })
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+}
+
+/// Makes the tables that are not there yet.
+pub(crate) async fn create_tables(url: &str, tables: &[Table]) -> anyhow::Result<()> {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
+        .endpoint_url(url)
+        .load()
+        .await;
+    let client = Client::new(&config);
+    let there = client.list_tables().send().await;
+    let there = there.map_err(|_| anyhow::anyhow!("no DynamoDB answers at {url}"))?;
+    for table in tables.iter().filter(|table| !there.table_names().contains(&table.name)) {
+        let made = create_table(&client, table).await;
+        made.with_context(|| format!("DynamoDB at {url} does not make the table {}", table.name))?;
+    }
+    Ok(())
+}
+
+async fn create_table(client: &Client, table: &Table) -> anyhow::Result<()> {
+    let mut request = client.create_table().table_name(&table.name).billing_mode(BillingMode::PayPerRequest);
+    for (key, role) in table.keys.iter().zip([KeyType::Hash, KeyType::Range]) {
+        let kind = ScalarAttributeType::from(key.kind.as_str());
+        request = request
+            .key_schema(KeySchemaElement::builder().attribute_name(&key.name).key_type(role).build()?)
+            .attribute_definitions(
+                AttributeDefinition::builder().attribute_name(&key.name).attribute_type(kind).build()?,
+            );
+    }
+    request.send().await.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error)))?;
+    if let Some(attribute) = &table.ttl {
+        let ttl = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build()?;
+        let request = client.update_time_to_live().table_name(&table.name).time_to_live_specification(ttl);
+        request.send().await.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error)))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::Key;
+
+    fn table(name: &str) -> Table {
+        let key = |name: &str| Key { name: name.to_owned(), kind: "S".to_owned() };
+        Table { name: name.to_owned(), keys: vec![key("pk"), key("sk")], ttl: Some("ttl".to_owned()) }
+    }
+
+    #[tokio::test]
+    async fn tables_are_made_where_they_are_missing() {
+        let server = EmbeddedDynamoDb::start(0).await.unwrap();
+        create_tables(&server.url(), &[table("a")]).await.unwrap();
+        create_tables(&server.url(), &[table("a"), table("b")]).await.unwrap();
+        let answer = reqwest::Client::new()
+            .post(server.url())
+            .header("x-amz-target", "DynamoDB_20120810.ListTables")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=x")
+            .header("x-amz-date", "20260101T000000Z")
+            .body("{}")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.text().await.unwrap(), r#"{"TableNames":["a","b"]}"#);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_one_line() {
+        let error = create_tables("http://127.0.0.1:9", &[]).await.unwrap_err();
+        assert_eq!(error.to_string(), "no DynamoDB answers at http://127.0.0.1:9");
+    }
+}

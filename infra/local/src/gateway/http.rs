@@ -1,0 +1,197 @@
+//! The HTTP API.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Value;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+use super::{Failure, ProxyAnswer, http_event, integrate, message, route};
+use crate::{
+    invoke::Invoke,
+    template::{Cors, HttpApi},
+};
+
+/// The greatest request of an HTTP API.
+const MAX_REQUEST: usize = 10 * 1024 * 1024;
+
+/// An HTTP API with the functions behind it.
+pub(crate) struct HttpGateway<I> {
+    pub(crate) api: HttpApi,
+    pub(crate) invoker: Arc<I>,
+    /// Where clients think they are: `localhost:4000`.
+    pub(crate) domain: String,
+}
+
+/// Serves the API below `/api`.
+pub(crate) fn router<I: Invoke>(gateway: HttpGateway<I>) -> Router {
+    let cors = gateway.api.cors.as_ref().map(cors);
+    let routes = Router::new()
+        .route("/api", any(handle::<I>))
+        .route("/api/", any(handle::<I>))
+        .route("/api/{*path}", any(handle::<I>))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .with_state(Arc::new(gateway));
+    match cors {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    }
+}
+
+async fn handle<I: Invoke>(
+    State(gateway): State<Arc<HttpGateway<I>>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    method: Method,
+    path: Option<Path<String>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let path = path.map_or_else(|| "/".to_owned(), |Path(path)| format!("/{path}"));
+    let source_ip = peer.ip().to_canonical();
+    let request = http_event::Request { method, path, query: query.unwrap_or_default(), headers, body, source_ip };
+    let Some(matched) = route::of_request(&gateway.api, request.method.as_str(), &request.path) else {
+        return message(StatusCode::NOT_FOUND, "Not Found");
+    };
+    let event = http_event::event(&gateway.api.id, &gateway.domain, &matched, &request, Timestamp::now());
+    match integrate(&*gateway.invoker, &matched.route.function, &event).await {
+        Ok(answer) => respond(&answer),
+        Err(Failure::TimedOut) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        Err(Failure::Failed) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+    }
+}
+
+/// A function's answer: a response with `statusCode`, or any JSON, which is then the body of a 200.
+fn respond(answer: &Value) -> Response {
+    if answer.get("statusCode").is_none() {
+        return ([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response();
+    }
+    match ProxyAnswer::read(answer) {
+        Some(mut answer) => {
+            if !answer.body.is_empty() {
+                let text = HeaderValue::from_static("text/plain;charset=UTF-8");
+                answer.headers.entry(header::CONTENT_TYPE).or_insert(text);
+            }
+            answer.into_response()
+        }
+        None => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+    }
+}
+
+fn cors(cors: &Cors) -> CorsLayer {
+    let origins = cors.origins.clone();
+    let is_allowed = move |origin: &HeaderValue| {
+        let origin = origin.to_str().unwrap_or_default();
+        origins.iter().any(|allowed| match allowed.strip_suffix('*') {
+            Some(prefix) => origin.starts_with(prefix),
+            None => allowed == origin,
+        })
+    };
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin, _| is_allowed(origin)))
+        .allow_methods(match any_or(&cors.methods) {
+            None => AllowMethods::mirror_request(),
+            Some(methods) => AllowMethods::list(methods),
+        })
+        .allow_headers(match any_or(&cors.headers) {
+            None => AllowHeaders::mirror_request(),
+            Some(headers) => AllowHeaders::list(headers),
+        })
+        .expose_headers(any_or(&cors.exposed).unwrap_or_default())
+        .allow_credentials(cors.credentials);
+    match cors.max_age {
+        Some(seconds) => layer.max_age(Duration::from_secs(seconds)),
+        None => layer,
+    }
+}
+
+/// The names, or nothing if all are allowed.
+fn any_or<T: std::str::FromStr>(names: &[String]) -> Option<Vec<T>> {
+    (!names.iter().any(|name| name == "*")).then(|| names.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{invoke::InvokeError, template::HttpRoute};
+
+    /// A function that answers with what it was asked for, or fails when told to.
+    struct Echo;
+
+    impl Invoke for Echo {
+        async fn invoke(&self, _: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
+            let event: Value = serde_json::from_slice(&payload).unwrap();
+            match event["pathParameters"]["thing"].as_str() {
+                Some("crash") => Err(InvokeError::Crashed),
+                Some("slow") => Err(InvokeError::TimedOut),
+                Some("plain") => Ok(Bytes::from(r#"{"any":"json"}"#)),
+                _ => Ok(Bytes::from(
+                    json!({"statusCode": 202, "headers": {"ETag": "\"1\""}, "body": event["rawPath"]}).to_string(),
+                )),
+            }
+        }
+    }
+
+    async fn serve(cors: Option<Cors>) -> String {
+        let route =
+            |path: &str| HttpRoute { method: "GET".to_owned(), path: path.to_owned(), function: "f".to_owned() };
+        let api = HttpApi { id: "rest".to_owned(), routes: vec![route("/"), route("/{thing}")], cors };
+        let router = router(HttpGateway { api, invoker: Arc::new(Echo), domain: "localhost".to_owned() });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/api", listener.local_addr().unwrap());
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        base
+    }
+
+    async fn get(base: &str, path: &str) -> (u16, String) {
+        let response = reqwest::get(format!("{base}{path}")).await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_function_answers_with_status_headers_and_body() {
+        let base = serve(None).await;
+        let response = reqwest::get(format!("{base}/a%20b")).await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["etag"]),
+            (202, &HeaderValue::from_static("\"1\""))
+        );
+        assert_eq!(response.text().await.unwrap(), "/a b");
+        assert_eq!(get(&base, "").await, (202, "/".to_owned()));
+        assert_eq!(get(&base, "/plain").await, (200, r#"{"any":"json"}"#.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_api_gateway_says_itself_is_a_message() {
+        let base = serve(None).await;
+        assert_eq!(get(&base, "/a/b").await, (404, r#"{"message":"Not Found"}"#.to_owned()));
+        assert_eq!(get(&base, "/crash").await, (500, r#"{"message":"Internal Server Error"}"#.to_owned()));
+        assert_eq!(get(&base, "/slow").await, (503, r#"{"message":"Service Unavailable"}"#.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn only_pages_of_allowed_origins_may_read() {
+        let origins = vec!["https://a.example".to_owned()];
+        let cors =
+            Cors { origins, methods: vec!["GET".to_owned()], exposed: vec!["etag".to_owned()], ..Cors::default() };
+        let base = serve(Some(cors)).await;
+        let origin_of = async |origin: &str| {
+            let request = reqwest::Client::new().get(format!("{base}/x")).header("origin", origin);
+            let response = request.send().await.unwrap();
+            response.headers().get("access-control-allow-origin").map(|origin| origin.to_str().unwrap().to_owned())
+        };
+        assert_eq!(origin_of("https://a.example").await.as_deref(), Some("https://a.example"));
+        assert_eq!(origin_of("https://b.example").await, None);
+    }
+}

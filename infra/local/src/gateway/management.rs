@@ -1,0 +1,146 @@
+//! `@connections`: how functions reach a client.
+//!
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html>
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::connection::{Connections, Unsent};
+
+/// What stands for `https://{api}.execute-api.{region}.{suffix}/{stage}`: below it come API and stage.
+pub(crate) const EXECUTE_API: &str = "/_aws/execute-api";
+
+/// The greatest message of a WebSocket API.
+pub(crate) const MAX_MESSAGE: usize = 128 * 1024;
+
+/// Serves `@connections` of one API and stage.
+pub(crate) fn router(api: &str, stage: &str, connections: Connections) -> Router {
+    Router::new()
+        .route(&format!("{EXECUTE_API}/{api}/{stage}/@connections/{{id}}"), get(describe).post(post).delete(delete))
+        .layer(DefaultBodyLimit::max(MAX_MESSAGE))
+        .with_state(connections)
+}
+
+async fn post(
+    State(connections): State<Connections>,
+    Path(id): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let Ok(body) = body else {
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException", "The message exceeds 128 KB");
+    };
+    let Ok(text) = Utf8Bytes::try_from(body) else {
+        return refuse(StatusCode::BAD_REQUEST, "BadRequestException", "The message is no text");
+    };
+    match connections.get(&id).ok_or(Unsent::Gone).and_then(|open| open.send(text)) {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(Unsent::Gone) => gone(),
+        Err(Unsent::Full) => {
+            refuse(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", "The client's buffer is full")
+        }
+    }
+}
+
+async fn describe(State(connections): State<Connections>, Path(id): Path<String>) -> Response {
+    let Some(open) = connections.get(&id) else { return gone() };
+    let client = &open.client;
+    Json(json!({
+        "connectedAt": client.connected_at.to_string(),
+        "identity": {"sourceIp": client.source_ip, "userAgent": client.user_agent},
+        "lastActiveAt": open.last_active().to_string(),
+    }))
+    .into_response()
+}
+
+async fn delete(State(connections): State<Connections>, Path(id): Path<String>) -> Response {
+    let Some(open) = connections.get(&id) else { return gone() };
+    open.close();
+    StatusCode::NO_CONTENT.into_response()
+}
+
+fn gone() -> Response {
+    refuse(StatusCode::GONE, "GoneException", "There is no such connection")
+}
+
+fn refuse(status: StatusCode, kind: &'static str, message: &str) -> Response {
+    (status, [("x-amzn-errortype", kind)], Json(json!({"message": message}))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use reqwest::{Client, Method};
+
+    use super::{super::connection, *};
+
+    async fn serve(connections: Connections) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router("api", "ws", connections)).await });
+        address
+    }
+
+    async fn call(address: SocketAddr, method: Method, id: &str, body: Vec<u8>) -> (u16, String) {
+        let url = format!("http://{address}{EXECUTE_API}/api/ws/@connections/{id}");
+        let response = Client::new().request(method, url).body(body).send().await.unwrap();
+        let kind = response.headers().get("x-amzn-errortype").map(|kind| kind.to_str().unwrap().to_owned());
+        (response.status().as_u16(), kind.unwrap_or_default())
+    }
+
+    #[tokio::test]
+    async fn a_post_reaches_the_client_also_when_its_id_is_encoded() {
+        let connections = Connections::default();
+        let (_open, mut outgoing) = connections.open(connection::client("ab="));
+        let address = serve(connections).await;
+        assert_eq!(call(address, Method::POST, "ab%3D", b"hello".to_vec()).await, (200, String::new()));
+        assert_eq!(outgoing.recv().await.unwrap().0, "hello");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_not_open_is_gone() {
+        let address = serve(Connections::default()).await;
+        for method in [Method::POST, Method::GET, Method::DELETE] {
+            assert_eq!(call(address, method, "x", Vec::new()).await, (410, "GoneException".to_owned()));
+        }
+    }
+
+    #[tokio::test]
+    async fn more_than_128_kb_is_too_large() {
+        let connections = Connections::default();
+        let (_open, _outgoing) = connections.open(connection::client("a"));
+        let address = serve(connections).await;
+        assert_eq!(call(address, Method::POST, "a", vec![b'x'; MAX_MESSAGE]).await.0, 200);
+        let too_large = (413, "PayloadTooLargeException".to_owned());
+        assert_eq!(call(address, Method::POST, "a", vec![b'x'; MAX_MESSAGE + 1]).await, too_large);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_limited() {
+        let connections = Connections::default();
+        let (_open, _outgoing) = connections.open(connection::client("a"));
+        let address = serve(connections).await;
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            answers.push(call(address, Method::POST, "a", vec![b'x'; MAX_MESSAGE]).await);
+        }
+        assert_eq!(answers.last(), Some(&(429, "LimitExceededException".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn deleting_asks_the_connection_to_close() {
+        let connections = Connections::default();
+        let (open, _outgoing) = connections.open(connection::client("a"));
+        let address = serve(connections).await;
+        assert_eq!(call(address, Method::DELETE, "a", Vec::new()).await.0, 204);
+        open.closing().await;
+    }
+}

@@ -1,0 +1,198 @@
+//! Lambda: runs the real function binaries over the Lambda Runtime API.
+//!
+//! Own code, because what there is does not embed: cargo-lambda's and AWS's emulators are programs, and neither keeps
+//! several processes per function nor kills one at its timeout. The Runtime API is four requests.
+
+mod api;
+mod log;
+mod pool;
+mod process;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(crate) use self::{
+    api::{INVOKE, router},
+    log::Log,
+};
+use self::{pool::Pool, process::State};
+use crate::invoke::{Invoke, InvokeError};
+
+/// The greatest payload and answer of Lambda.
+pub(crate) const MAX_PAYLOAD: usize = 6 * 1024 * 1024;
+
+/// Asynchronous invocations of a function that may wait; more are refused.
+const MAX_WAITING_EVENTS: usize = 1000;
+
+/// How often idle processes are looked at.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// How long stopping waits for killed processes to be gone.
+const REAP: Duration = Duration::from_secs(3);
+
+/// A function and how its processes are started.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) name: String,
+    pub(crate) binary: PathBuf,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) timeout: Duration,
+    /// How often a failed asynchronous invocation is tried again.
+    pub(crate) retries: u32,
+}
+
+/// Everything that runs functions.
+pub(crate) struct Host {
+    functions: BTreeMap<String, Function>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+struct Function {
+    pool: Arc<Pool>,
+    waiting: Arc<Semaphore>,
+    counts: Arc<Counts>,
+    retries: u32,
+}
+
+#[derive(Default)]
+struct Counts {
+    invocations: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// What a function is doing.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FunctionStatus {
+    name: String,
+    invocations: u64,
+    errors: u64,
+    /// How many processes there have been.
+    started: u64,
+    log: PathBuf,
+    processes: Vec<ProcessStatus>,
+}
+
+/// What a process is doing.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProcessStatus {
+    pid: u32,
+    state: State,
+    invocations: u64,
+}
+
+impl Host {
+    /// A host for these functions, whose processes reach the Runtime API at `address` (`host:port`).
+    pub(crate) fn start(functions: Vec<(Launch, Log)>, address: &str) -> Arc<Self> {
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let functions = functions.into_iter().map(|(launch, log)| {
+            let retries = launch.retries;
+            let name = launch.name.clone();
+            let base = format!("{address}{}/{name}", api::RUNTIME);
+            let pool = Arc::new(Pool::new(launch, log, base));
+            let waiting = Arc::new(Semaphore::new(MAX_WAITING_EVENTS));
+            (name, Function { pool, waiting, counts: Arc::default(), retries })
+        });
+        let host = Arc::new(Self { functions: functions.collect(), stop, tasks });
+        for function in host.functions.values() {
+            host.tasks.spawn(host.stop.clone().run_until_cancelled_owned(function.pool.clone().retire_idle(SWEEP)));
+        }
+        host
+    }
+
+    /// Takes an asynchronous invocation: it is run soon, and again after an error, with Lambda's pauses.
+    pub(crate) fn invoke_later(self: &Arc<Self>, function: &str, payload: Bytes) -> Result<(), Refused> {
+        let (name, function) = self.functions.get_key_value(function).ok_or(Refused::Unknown)?;
+        let permit = function.waiting.clone().try_acquire_owned().map_err(|_| Refused::TooMany)?;
+        let (host, name, retries) = (self.clone(), name.clone(), function.retries);
+        let work = async move {
+            let _permit = permit;
+            for attempt in 0..=retries {
+                if host.invoke(&name, payload.clone()).await.is_ok() {
+                    return;
+                }
+                if attempt < retries {
+                    // Lambda waits one minute before the first retry and two before the second.
+                    tokio::time::sleep(Duration::from_secs(60) * (attempt + 1)).await;
+                }
+            }
+        };
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(work));
+        Ok(())
+    }
+
+    /// Starts a process of each function and waits until they are ready, so that the first invocation finds one warm.
+    pub(crate) async fn warm(&self) {
+        futures_util::future::join_all(self.functions.values().map(|function| function.pool.warm())).await;
+    }
+
+    /// What each function is doing.
+    pub(crate) fn status(&self) -> Vec<FunctionStatus> {
+        let status = |(name, function): (&String, &Function)| FunctionStatus {
+            name: name.clone(),
+            invocations: function.counts.invocations.load(Ordering::Relaxed),
+            errors: function.counts.errors.load(Ordering::Relaxed),
+            started: function.pool.started(),
+            log: function.pool.log().to_owned(),
+            processes: function.pool.status(),
+        };
+        self.functions.iter().map(status).collect()
+    }
+
+    /// Takes no more work, kills all processes and waits until they are gone.
+    pub(crate) async fn shut_down(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        for function in self.functions.values() {
+            function.pool.kill_all();
+        }
+        let gone = async {
+            for function in self.functions.values() {
+                function.pool.all_gone().await;
+            }
+            self.tasks.wait().await;
+        };
+        let _ = tokio::time::timeout(REAP, gone).await;
+    }
+}
+
+/// Why an asynchronous invocation was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Unknown,
+    TooMany,
+}
+
+impl Invoke for Host {
+    async fn invoke(&self, function: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
+        let function = self.functions.get(function).ok_or(InvokeError::Unknown)?;
+        let (pool, counts, stop) = (function.pool.clone(), function.counts.clone(), self.stop.clone());
+        // A task of its own: who asked may go away (a client that hangs up), the process still has to be given back.
+        let work = async move {
+            counts.invocations.fetch_add(1, Ordering::Relaxed);
+            let answer = stop.run_until_cancelled(pool.invoke(payload)).await.unwrap_or(Err(InvokeError::ShuttingDown));
+            if answer.is_err() {
+                counts.errors.fetch_add(1, Ordering::Relaxed);
+            }
+            answer
+        };
+        if self.stop.is_cancelled() {
+            return Err(InvokeError::ShuttingDown);
+        }
+        self.tasks.spawn(work).await.unwrap_or(Err(InvokeError::Crashed))
+    }
+}

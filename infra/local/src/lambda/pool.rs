@@ -1,0 +1,160 @@
+//! The processes of one function.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use super::{Launch, Log, ProcessStatus, process::Process};
+use crate::{console, invoke::InvokeError};
+
+/// A function runs at most this many invocations at a time, each in a process of its own; more wait. Enough to keep the
+/// cores of a laptop busy, few enough to leave it its memory.
+const MAX_PROCESSES: usize = 10;
+
+/// A process that was idle this long ends, if it is not the last one.
+const IDLE: Duration = Duration::from_secs(60);
+
+pub(super) struct Pool {
+    launch: Launch,
+    log: Log,
+    /// Where processes find the Runtime API, but for their number.
+    api: String,
+    permits: Semaphore,
+    processes: Mutex<Processes>,
+}
+
+#[derive(Default)]
+struct Processes {
+    started: u64,
+    all: BTreeMap<u64, Arc<Process>>,
+    /// Those without work, the one that was used last at the end: it is taken first, and the first may retire.
+    idle: Vec<(u64, Instant)>,
+}
+
+impl Pool {
+    pub(super) fn new(launch: Launch, log: Log, api: String) -> Self {
+        Self { launch, log, api, permits: Semaphore::new(MAX_PROCESSES), processes: Mutex::default() }
+    }
+
+    /// Runs an invocation in a free process, or in a new one.
+    pub(super) async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
+        let _permit = self.permits.acquire().await.map_err(|_| InvokeError::ShuttingDown)?;
+        let (id, process) = self.take()?;
+        let outcome = process.invoke(payload, self.launch.timeout).await;
+        self.give_back(id, &process);
+        outcome
+    }
+
+    /// Starts a process, unless there is one.
+    pub(super) async fn warm(&self) {
+        if !self.processes().all.is_empty() {
+            return;
+        }
+        let Ok(_permit) = self.permits.acquire().await else { return };
+        let Ok((id, process)) = self.take() else { return };
+        let _ = process.ready().await;
+        self.give_back(id, &process);
+    }
+
+    fn take(&self) -> Result<(u64, Arc<Process>), InvokeError> {
+        let mut processes = self.processes();
+        processes.forget_gone();
+        if let Some((id, _)) = processes.idle.pop()
+            && let Some(process) = processes.all.get(&id)
+        {
+            return Ok((id, process.clone()));
+        }
+        let id = processes.started;
+        let process = Process::start(&self.launch, &self.log, &format!("{}/{id}", self.api)).map_err(|error| {
+            console::warn(&format!("{} cannot be started: {error}", self.launch.name));
+            InvokeError::Crashed
+        })?;
+        processes.started += 1;
+        processes.all.insert(id, process.clone());
+        Ok((id, process))
+    }
+
+    fn give_back(&self, id: u64, process: &Process) {
+        let mut processes = self.processes();
+        if process.is_gone() {
+            processes.all.remove(&id);
+        } else {
+            processes.idle.push((id, Instant::now()));
+        }
+    }
+
+    /// Ends processes that have had nothing to do for long.
+    pub(super) async fn retire_idle(self: Arc<Self>, every: Duration) {
+        loop {
+            tokio::time::sleep(every).await;
+            let mut processes = self.processes();
+            processes.forget_gone();
+            while processes.all.len() > 1 && processes.idle.first().is_some_and(|(_, since)| since.elapsed() > IDLE) {
+                let (id, _) = processes.idle.remove(0);
+                if let Some(process) = processes.all.remove(&id) {
+                    process.kill();
+                }
+            }
+        }
+    }
+
+    /// The process of a number.
+    pub(super) fn process(&self, id: u64) -> Option<Arc<Process>> {
+        self.processes().all.get(&id).cloned()
+    }
+
+    pub(super) fn started(&self) -> u64 {
+        self.processes().started
+    }
+
+    pub(super) fn log(&self) -> &Path {
+        self.log.path()
+    }
+
+    pub(super) fn status(&self) -> Vec<ProcessStatus> {
+        let mut processes = self.processes();
+        processes.forget_gone();
+        let status = |process: &Arc<Process>| ProcessStatus {
+            pid: process.pid(),
+            state: process.state(),
+            invocations: process.taken(),
+        };
+        processes.all.values().map(status).collect()
+    }
+
+    pub(super) fn kill_all(&self) {
+        for process in self.processes().all.values() {
+            process.kill();
+        }
+    }
+
+    pub(super) async fn all_gone(&self) {
+        let all: Vec<_> = self.processes().all.values().cloned().collect();
+        for process in all {
+            process.gone().await;
+        }
+    }
+
+    fn processes(&self) -> MutexGuard<'_, Processes> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Processes {
+    /// Forgets processes that died while they had nothing to do.
+    fn forget_gone(&mut self) {
+        self.idle.retain(|(id, _)| {
+            let is_there = self.all.get(id).is_some_and(|process| !process.is_gone());
+            if !is_there {
+                self.all.remove(id);
+            }
+            is_there
+        });
+    }
+}

@@ -1,0 +1,288 @@
+//! The system: what is started in which order, and how it is stopped.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use axum::{Router, serve::ListenerExt as _};
+use tokio::net::TcpListener;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
+
+use crate::{
+    binaries,
+    cli::Start,
+    clock, console,
+    dynamodb::{self, EmbeddedDynamoDb},
+    environment::{self, Endpoints, PARAMETERS},
+    gateway::{
+        self, connection::Connections, http::HttpGateway, management, socket::SocketGateway, socket_event::SocketEvents,
+    },
+    kafka::{self, EmbeddedBroker, PARTITIONS},
+    lambda::{self, Host, Log},
+    listen,
+    page::{self, Place},
+    scheduler, signals,
+    simulate::{self, Simulate},
+    template::Template,
+    token::{self, DEFAULT_TENANT, READ_LIVE},
+    trigger,
+};
+
+/// How long sockets, triggers and the simulator may take to end once the system is to stop.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How long the token that is printed is valid: a day's work.
+const TOKEN_TTL: Duration = Duration::from_hours(12);
+
+/// The simulator that runs along: few enough campaigns to read, fast enough to see them move.
+const CAMPAIGNS: u32 = 5;
+const CALLS_PER_SECOND: f64 = 5.0;
+const LIVE_EVENTS: u32 = 2;
+
+/// Starts the system and runs it until it is asked to stop.
+pub(crate) async fn run(start: &Start) -> anyhow::Result<()> {
+    let began = Instant::now();
+    follow_log();
+    let stop = CancellationToken::new();
+    signals::cancel(stop.clone())?;
+    // Each socket is a file, and the usual limit is far below what `cargo dev load` opens.
+    let _: Result<_, _> = rlimit::increase_nofile_limit(u64::MAX);
+    let Some(system) = stop.run_until_cancelled(System::start(start, &stop)).await else { return Ok(()) };
+    let system = system?;
+    system.greet(start, began.elapsed())?;
+    stop.cancelled().await;
+    console::line("\n  stopping …");
+    system.stop().await;
+    Ok(())
+}
+
+/// Shows what libraries warn of.
+fn follow_log() {
+    let filter = format!("warn,{}", kafka::QUIET);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}
+
+/// The running system.
+struct System {
+    host: Arc<Host>,
+    /// What ends by itself once the system is to stop.
+    tasks: TaskTracker,
+    port: u16,
+    /// What is stopped by being dropped.
+    _servers: Vec<AbortOnDropHandle<()>>,
+    _kafka: Option<EmbeddedBroker>,
+    _dynamodb: Option<EmbeddedDynamoDb>,
+}
+
+impl System {
+    async fn start(start: &Start, stop: &CancellationToken) -> anyhow::Result<Self> {
+        console::title("the whole system on this machine");
+        let step = Instant::now();
+        let template = read_template().await?;
+        environment::check(&start.environment, &template.functions)?;
+        let counts = format!(
+            "{} functions, {} topics, {} tables",
+            template.functions.len(),
+            template.topics().len(),
+            template.tables.len()
+        );
+        console::ready("template", &counts, step.elapsed());
+
+        // Ports first: whether they are free is known at once, a build may take minutes.
+        let step = Instant::now();
+        let listeners = listen::listen(start.port, "the APIs", "--port").await?;
+        let port = listen::port(&listeners)?;
+        let broker = match start.kafka {
+            Some(_) => None,
+            None => Some(EmbeddedBroker::start(start.kafka_port).await?),
+        };
+        let kafka = broker.as_ref().map(EmbeddedBroker::address).or(start.kafka.clone()).unwrap_or_default();
+        kafka::create_topics(&kafka, &template.topics(), PARTITIONS).await?;
+        console::ready("Kafka", &kafka, step.elapsed());
+
+        let step = Instant::now();
+        let embedded = match start.dynamodb {
+            Some(_) => None,
+            None => Some(EmbeddedDynamoDb::start(start.dynamodb_port).await?),
+        };
+        let dynamodb = embedded.as_ref().map(EmbeddedDynamoDb::url).or(start.dynamodb.clone()).unwrap_or_default();
+        dynamodb::create_tables(&dynamodb, &template.tables).await?;
+        console::ready("DynamoDB", &dynamodb, step.elapsed());
+
+        let step = Instant::now();
+        let binaries = binaries::build().await?;
+        let folder = binaries.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        console::ready("functions", &format!("built ({folder})"), step.elapsed());
+
+        let step = Instant::now();
+        let host = host(&template, start, port, &dynamodb, &binaries)?;
+        let tasks = TaskTracker::new();
+        let places = places(&template, port, &kafka, &dynamodb);
+        let router = router(&template, &host, port, places, stop, &tasks);
+        let servers = listeners.into_iter().map(|listener| serve(listener, router.clone())).collect();
+        host.warm().await;
+        let processes = format!("a process of each is warm, logs in {}", logs(port).display());
+        console::ready("Lambda", &processes, step.elapsed());
+
+        for mapping in template.mappings {
+            let (topic, kafka, host, stop) = (mapping.topic.clone(), kafka.clone(), host.clone(), stop.clone());
+            tasks.spawn(async move {
+                if let Err(error) = trigger::run(mapping, kafka, host, stop).await {
+                    console::warn(&format!("{topic} is no longer read: {error:#}"));
+                }
+            });
+        }
+        for schedule in template.schedules {
+            tasks.spawn(scheduler::run(schedule, host.clone(), stop.clone()));
+        }
+        if !start.no_simulator {
+            tasks.spawn(run_simulator(kafka, stop.clone()));
+        }
+        Ok(Self { host, tasks, port, _servers: servers, _kafka: broker, _dynamodb: embedded })
+    }
+
+    /// Says where everything is, and what to try.
+    fn greet(&self, start: &Start, took: Duration) -> anyhow::Result<()> {
+        let port = self.port;
+        console::ready("WebSocket", &format!("ws://localhost:{port}/ws"), took);
+        console::ready("REST", &format!("http://localhost:{port}/api"), took);
+        console::ready("page", &format!("http://localhost:{port}/"), took);
+        if !start.no_simulator {
+            console::ready("simulator", &format!("{CAMPAIGNS} campaigns, {CALLS_PER_SECOND} calls a second"), took);
+        }
+        let token = token::mint(DEFAULT_TENANT, "dev", &[READ_LIVE.to_owned()], TOKEN_TTL, clock::now())?;
+        let hours = TOKEN_TTL.as_secs() / 3600;
+        console::heading(&format!("a token, tenant {DEFAULT_TENANT}, valid for {hours} hours"));
+        console::line(&format!("    {token}"));
+        console::heading("try, in another terminal");
+        // What a command has to be told is what differs from its defaults.
+        let kafka = match (&start.kafka, start.kafka_port) {
+            (Some(address), _) => format!(" --kafka {address}"),
+            (None, 9092) => String::new(),
+            (None, port) => format!(" --kafka localhost:{port}"),
+        };
+        let url = if port == 4000 { String::new() } else { format!(" --url ws://localhost:{port}/ws") };
+        console::command(&format!("websocat \"ws://localhost:{port}/ws?token=$(cargo dev token)\""), "numbers, live");
+        console::command(
+            &format!(
+                "curl -H \"Authorization: Bearer $(cargo dev token)\" http://localhost:{port}/api/analytics/metrics"
+            ),
+            "the same, by polling",
+        );
+        console::command(&format!("cargo dev simulate --rate 50{kafka}"), "more calls");
+        console::command(
+            &format!("cargo dev load --connections 200 --campaigns 20 --rate 200 --seconds 10{url}{kafka}"),
+            "how long a record takes to a socket",
+        );
+        console::heading("Ctrl-C stops everything");
+        Ok(())
+    }
+
+    async fn stop(self) {
+        self.tasks.close();
+        let _ = tokio::time::timeout(GRACE, self.tasks.wait()).await;
+        self.host.shut_down().await;
+    }
+}
+
+async fn read_template() -> anyhow::Result<Template> {
+    let path = binaries::workspace().join("template.yaml");
+    let text = tokio::fs::read_to_string(&path).await.with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Template::read(&text, &PARAMETERS)?)
+}
+
+/// Where the functions of the system on a port log.
+fn logs(port: u16) -> std::path::PathBuf {
+    Path::new("target/local").join(port.to_string()).join("logs")
+}
+
+fn host(template: &Template, start: &Start, port: u16, dynamodb: &str, binaries: &Path) -> anyhow::Result<Arc<Host>> {
+    // Functions are told an address, not a name: resolving one takes a thread and time.
+    let address = format!("127.0.0.1:{port}");
+    let endpoints =
+        Endpoints { gateway: format!("http://{address}"), dynamodb: dynamodb.replace("//localhost:", "//127.0.0.1:") };
+    let folder = binaries::workspace().join(logs(port));
+    let mut functions = Vec::new();
+    for function in &template.functions {
+        let log = Log::create(&folder, &function.name, start.verbose);
+        let log = log.with_context(|| format!("no log can be written in {}", folder.display()))?;
+        functions.push((environment::launch(function, &endpoints, &start.environment, binaries), log));
+    }
+    Ok(Host::start(functions, &address))
+}
+
+fn places(template: &Template, port: u16, kafka: &str, dynamodb: &str) -> Vec<Place> {
+    let mut places = vec![Place::new("Kafka", kafka.to_owned()), Place::new("DynamoDB", dynamodb.to_owned())];
+    if template.socket_api.is_some() {
+        places.insert(0, Place::new("WebSocket", format!("ws://localhost:{port}/ws")));
+    }
+    if template.http_api.is_some() {
+        places.insert(1, Place::new("REST", format!("http://localhost:{port}/api")));
+    }
+    places
+}
+
+/// All that answers on the APIs' port.
+fn router(
+    template: &Template,
+    host: &Arc<Host>,
+    port: u16,
+    places: Vec<Place>,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Router {
+    let domain = format!("localhost:{port}");
+    let connections = Connections::default();
+    let mut router = lambda::router(host.clone()).merge(page::router(host.clone(), connections.clone(), places));
+    if let Some(api) = &template.socket_api {
+        let gateway = SocketGateway {
+            events: SocketEvents::new(api, domain.clone()),
+            api: api.clone(),
+            invoker: host.clone(),
+            connections: connections.clone(),
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        };
+        router = router
+            .merge(management::router(&api.id, &api.stage, connections))
+            .merge(gateway::socket::router(Arc::new(gateway)));
+    }
+    if let Some(api) = &template.http_api {
+        router = router.merge(gateway::http::router(HttpGateway { api: api.clone(), invoker: host.clone(), domain }));
+    }
+    router
+}
+
+fn serve(listener: TcpListener, router: Router) -> AbortOnDropHandle<()> {
+    // Small messages must not wait for the acknowledgement of those before them.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, service).await {
+            console::warn(&format!("the APIs are no longer served: {error}"));
+        }
+    }))
+}
+
+async fn run_simulator(kafka: String, stop: CancellationToken) {
+    let args = Simulate {
+        campaigns: CAMPAIGNS,
+        rate: CALLS_PER_SECOND,
+        events: LIVE_EVENTS,
+        kafka,
+        tenant: DEFAULT_TENANT.to_owned(),
+        is_background: true,
+    };
+    if let Err(error) = simulate::run(args, stop).await {
+        console::warn(&format!("the simulator ended: {error:#}"));
+    }
+}

@@ -1,0 +1,216 @@
+//! A template with its parameters and conditions, and the evaluation of what its properties say.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{TemplateError, intrinsic, node::Node, yaml};
+
+/// Region, account and so on, as functions see them locally.
+pub(crate) const REGION: &str = "us-east-1";
+pub(crate) const ACCOUNT: &str = "123456789012";
+const STACK: &str = "livefold";
+
+/// A parsed template.
+pub(super) struct Document {
+    root: Value,
+    parameters: BTreeMap<String, Value>,
+}
+
+impl Document {
+    /// Parses `text`; `given` are the values of parameters that the local system sets itself.
+    pub(super) fn parse(text: &str, given: &[(&str, &str)]) -> Result<Self, TemplateError> {
+        let root = yaml::parse(text)?;
+        if !root["Resources"].is_object() {
+            return Err(TemplateError::new("Resources", "is missing"));
+        }
+        let mut parameters = BTreeMap::new();
+        for (name, parameter) in entries(&root["Parameters"]) {
+            let given = given.iter().find(|(given, _)| given == name).map(|(_, value)| Value::from(*value));
+            let Some(value) = given.or_else(|| parameter.get("Default").cloned()) else { continue };
+            let is_list = parameter["Type"] == "CommaDelimitedList";
+            let value = match value.as_str() {
+                Some(text) if is_list => text.split(',').map(|item| Value::from(item.trim())).collect(),
+                _ => value,
+            };
+            parameters.insert(name.clone(), value);
+        }
+        Ok(Self { root, parameters })
+    }
+
+    /// The resources of a type whose condition holds.
+    pub(super) fn resources(&self, kind: &str) -> Result<Vec<Node<'_>>, TemplateError> {
+        let mut nodes = Vec::new();
+        for (id, resource) in entries(&self.root["Resources"]) {
+            if resource["Type"] == kind && self.exists(id, resource)? {
+                nodes.push(Node::new(self, id, self.with_globals(kind, &resource["Properties"])));
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn exists(&self, id: &str, resource: &Value) -> Result<bool, TemplateError> {
+        resource["Condition"].as_str().map_or(Ok(true), |condition| self.condition(condition, id))
+    }
+
+    /// A resource's metadata, as it is written.
+    pub(super) fn metadata(&self, id: &str) -> &Value {
+        &self.root["Resources"][id]["Metadata"]
+    }
+
+    /// What `Globals` says for resources of this type, under what the resource says itself.
+    fn with_globals(&self, kind: &str, properties: &Value) -> Value {
+        let section = kind.strip_prefix("AWS::Serverless::").unwrap_or_default();
+        merge(&self.root["Globals"][section], properties)
+    }
+
+    /// Evaluates what stands at `place`. Nothing comes of `AWS::NoValue`.
+    pub(super) fn evaluate(&self, value: &Value, place: &str) -> Result<Option<Value>, TemplateError> {
+        match value {
+            Value::Object(object) => {
+                if let Some((name, argument)) = intrinsic::call(object) {
+                    return intrinsic::evaluate(self, name, argument, place);
+                }
+                let mut result = Map::new();
+                for (key, value) in object {
+                    if let Some(value) = self.evaluate(value, &format!("{place}.{key}"))? {
+                        result.insert(key.clone(), value);
+                    }
+                }
+                Ok(Some(Value::Object(result)))
+            }
+            Value::Array(items) => {
+                let items = items.iter().map(|item| self.evaluate(item, place)).filter_map(Result::transpose);
+                Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)))
+            }
+            other => Ok(Some(other.clone())),
+        }
+    }
+
+    /// Whether a condition of `Conditions` holds.
+    pub(super) fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError> {
+        let Some(condition) = self.root["Conditions"].get(name) else {
+            return Err(TemplateError::new(place, format!("there is no condition {name}")));
+        };
+        let holds = self.evaluate(condition, &format!("Conditions.{name}"))?;
+        holds
+            .and_then(|v| v.as_bool())
+            .ok_or_else(|| TemplateError::new(&format!("Conditions.{name}"), "is no condition"))
+    }
+
+    /// The value of a key of `Mappings`.
+    pub(super) fn mapping(&self, map: &str, top: &str, second: &str) -> Option<&Value> {
+        self.root["Mappings"].get(map)?.get(top)?.get(second)
+    }
+
+    /// What `Ref` gives.
+    pub(super) fn reference(&self, name: &str, place: &str) -> Result<Option<Value>, TemplateError> {
+        let value = match name {
+            "AWS::NoValue" => return Ok(None),
+            "AWS::Region" => REGION.into(),
+            "AWS::AccountId" => ACCOUNT.into(),
+            "AWS::Partition" => "aws".into(),
+            "AWS::StackName" => STACK.into(),
+            "AWS::StackId" => format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local").into(),
+            "AWS::URLSuffix" => "amazonaws.com".into(),
+            "AWS::NotificationARNs" => Value::Array(Vec::new()),
+            _ => return self.parameter_or_resource(name, place).map(Some),
+        };
+        Ok(Some(value))
+    }
+
+    fn parameter_or_resource(&self, name: &str, place: &str) -> Result<Value, TemplateError> {
+        if let Some(value) = self.parameters.get(name) {
+            return Ok(value.clone());
+        }
+        if self.root["Parameters"].get(name).is_some() {
+            return Err(TemplateError::new(
+                &format!("Parameters.{name}"),
+                "has no default, and the local system gives it no value",
+            ));
+        }
+        Ok(self.physical_id(self.owner(name, place)?, name)?.into())
+    }
+
+    /// What `Fn::GetAtt` gives. Only attributes that functions are told of matter here; others are a name.
+    pub(super) fn attribute(&self, id: &str, attribute: &str, place: &str) -> Result<String, TemplateError> {
+        let owner = self.owner(id, place)?;
+        let name = self.physical_id(owner, id)?;
+        Ok(match (self.root["Resources"][owner]["Type"].as_str().unwrap_or_default(), attribute) {
+            ("AWS::Serverless::Function", "Arn") if owner == id => function_arn(&name),
+            ("AWS::DynamoDB::Table", "Arn") => format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"),
+            _ => format!("{name}.{attribute}"),
+        })
+    }
+
+    /// The resource that `id` names: itself, or the one that SAM makes it from (`IngestRole`, `SocketApiPingRoute`).
+    fn owner<'a>(&'a self, id: &str, place: &str) -> Result<&'a str, TemplateError> {
+        let candidates = entries(&self.root["Resources"]).filter(|(owner, resource)| {
+            owner.as_str() == id
+                || resource["Type"].as_str().is_some_and(|t| t.starts_with("AWS::Serverless::"))
+                    && id.starts_with(owner.as_str())
+        });
+        candidates
+            .map(|(owner, _)| owner.as_str())
+            .max_by_key(|owner| owner.len())
+            .ok_or_else(|| TemplateError::new(place, format!("there is no parameter or resource {id}")))
+    }
+
+    /// The name of a resource in the running system.
+    fn physical_id(&self, owner: &str, id: &str) -> Result<String, TemplateError> {
+        if owner != id {
+            return Ok(id.to_owned());
+        }
+        let resource = &self.root["Resources"][owner];
+        let named = |property: &str| -> Result<Option<String>, TemplateError> {
+            let place = format!("{owner}.{property}");
+            let Some(value) = resource["Properties"].get(property) else { return Ok(None) };
+            Ok(self.evaluate(value, &place)?.and_then(|v| intrinsic::text(&v)))
+        };
+        Ok(match resource["Type"].as_str().unwrap_or_default() {
+            // Without a name of its own a function is called after its binary, which is how people know it.
+            "AWS::Serverless::Function" => match named("FunctionName")? {
+                Some(name) => name,
+                None => self.metadata(owner)["BuildProperties"]["Binary"].as_str().unwrap_or(owner).to_owned(),
+            },
+            "AWS::DynamoDB::Table" => named("TableName")?.unwrap_or_else(|| owner.to_owned()),
+            // The id of an API is part of a host name.
+            "AWS::Serverless::WebSocketApi" | "AWS::Serverless::HttpApi" => owner.to_lowercase(),
+            _ => owner.to_owned(),
+        })
+    }
+}
+
+/// The ARN of a function by its name.
+pub(crate) fn function_arn(name: &str) -> String {
+    format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")
+}
+
+/// The name of a function by its name or ARN, with or without a version.
+pub(crate) fn function_name(name_or_arn: &str) -> &str {
+    let name = name_or_arn.split_once(":function:").map_or(name_or_arn, |(_, name)| name);
+    name.split(':').next().unwrap_or(name)
+}
+
+fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+/// As SAM merges `Globals`: objects key by key, lists one after the other, and what the resource says wins.
+fn merge(global: &Value, own: &Value) -> Value {
+    match (global, own) {
+        (Value::Object(global), Value::Object(own))
+            if intrinsic::call(global).is_none() && intrinsic::call(own).is_none() =>
+        {
+            let mut merged = global.clone();
+            for (key, value) in own {
+                let value = merged.get(key).map_or_else(|| value.clone(), |global| merge(global, value));
+                merged.insert(key.clone(), value);
+            }
+            Value::Object(merged)
+        }
+        (Value::Array(global), Value::Array(own)) => global.iter().chain(own).cloned().collect(),
+        (global, Value::Null) => global.clone(),
+        (_, own) => own.clone(),
+    }
+}

@@ -1,0 +1,163 @@
+//! `CloudFormation`'s intrinsic functions.
+
+use serde_json::{Map, Value};
+
+use super::{TemplateError, document::Document};
+
+/// The name and argument, if an object is a call of an intrinsic function.
+pub(super) fn call(object: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let (name, argument) = object.iter().next().filter(|_| object.len() == 1)?;
+    // `Condition: X` is a call within `Conditions` and a property elsewhere; no property read here is called so.
+    (name == "Ref" || name == "Condition" || name.starts_with("Fn::")).then_some((name, argument))
+}
+
+/// Evaluates a call that stands at `place`. Nothing comes of `AWS::NoValue`.
+pub(super) fn evaluate(
+    document: &Document,
+    name: &str,
+    argument: &Value,
+    place: &str,
+) -> Result<Option<Value>, TemplateError> {
+    let call = Call { document, name, place };
+    let value = match name {
+        "Ref" => return document.reference(call.literal(argument)?, place),
+        "Condition" => document.condition(call.literal(argument)?, place)?.into(),
+        "Fn::GetAtt" => call.get_att(argument)?,
+        "Fn::Sub" => call.sub(argument)?,
+        "Fn::If" => return call.choose(argument),
+        "Fn::Join" => call.join(argument)?,
+        "Fn::Split" => {
+            let [separator, text] = call.arguments(argument)?;
+            call.text(text)?.split(call.literal(separator)?).map(Value::from).collect()
+        }
+        "Fn::Select" => {
+            let [index, list] = call.arguments(argument)?;
+            let index: usize = call.text(index)?.parse().map_err(|_| call.wrong())?;
+            call.list(list)?.get(index).cloned().ok_or_else(|| call.error("has no element of that number"))?
+        }
+        "Fn::FindInMap" => {
+            let [map, top, second] = call.arguments(argument)?;
+            let (map, top, second) = (call.text(map)?, call.text(top)?, call.text(second)?);
+            let found = document.mapping(&map, &top, &second);
+            found.cloned().ok_or_else(|| call.error(&format!("there is no {map}.{top}.{second} in Mappings")))?
+        }
+        "Fn::Equals" => {
+            let [left, right] = call.arguments(argument)?;
+            (call.text(left)? == call.text(right)?).into()
+        }
+        "Fn::Not" => {
+            let [condition] = call.arguments(argument)?;
+            (!call.holds(condition)?).into()
+        }
+        "Fn::And" | "Fn::Or" => {
+            let conditions = argument.as_array().ok_or_else(|| call.wrong())?;
+            let holds = conditions.iter().map(|c| call.holds(c)).collect::<Result<Vec<_>, _>>()?;
+            if name == "Fn::And" { holds.iter().all(|h| *h) } else { holds.iter().any(|h| *h) }.into()
+        }
+        _ => return Err(call.error("is not known to the local system")),
+    };
+    Ok(Some(value))
+}
+
+/// A scalar as text, which is how `CloudFormation` compares and joins.
+pub(super) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+struct Call<'a> {
+    document: &'a Document,
+    name: &'a str,
+    place: &'a str,
+}
+
+impl Call<'_> {
+    fn error(&self, problem: &str) -> TemplateError {
+        TemplateError::new(self.place, format!("{} {problem}", self.name))
+    }
+
+    fn wrong(&self) -> TemplateError {
+        self.error("has the wrong arguments")
+    }
+
+    fn literal<'v>(&self, value: &'v Value) -> Result<&'v str, TemplateError> {
+        value.as_str().ok_or_else(|| self.wrong())
+    }
+
+    fn arguments<'v, const N: usize>(&self, argument: &'v Value) -> Result<&'v [Value; N], TemplateError> {
+        argument.as_array().and_then(|list| list.as_slice().try_into().ok()).ok_or_else(|| self.wrong())
+    }
+
+    fn value(&self, value: &Value) -> Result<Value, TemplateError> {
+        self.document.evaluate(value, self.place)?.ok_or_else(|| self.wrong())
+    }
+
+    fn text(&self, value: &Value) -> Result<String, TemplateError> {
+        text(&self.value(value)?).ok_or_else(|| self.wrong())
+    }
+
+    fn list(&self, value: &Value) -> Result<Vec<Value>, TemplateError> {
+        match self.value(value)? {
+            Value::Array(items) => Ok(items),
+            _ => Err(self.wrong()),
+        }
+    }
+
+    fn holds(&self, condition: &Value) -> Result<bool, TemplateError> {
+        self.value(condition)?.as_bool().ok_or_else(|| self.wrong())
+    }
+
+    fn get_att(&self, argument: &Value) -> Result<Value, TemplateError> {
+        let [id, attribute] = self.arguments(argument)?;
+        Ok(self.document.attribute(self.literal(id)?, &self.text(attribute)?, self.place)?.into())
+    }
+
+    fn choose(&self, argument: &Value) -> Result<Option<Value>, TemplateError> {
+        let [condition, yes, no] = self.arguments(argument)?;
+        let holds = self.document.condition(self.literal(condition)?, self.place)?;
+        self.document.evaluate(if holds { yes } else { no }, self.place)
+    }
+
+    fn join(&self, argument: &Value) -> Result<Value, TemplateError> {
+        let [separator, list] = self.arguments(argument)?;
+        let items = self.list(list)?;
+        let items = items.iter().map(|item| text(item).ok_or_else(|| self.wrong())).collect::<Result<Vec<_>, _>>()?;
+        Ok(items.join(self.literal(separator)?).into())
+    }
+
+    /// `"…${Name}…${Resource.Attribute}…${!Literal}…"`, alone or with a map of names.
+    fn sub(&self, argument: &Value) -> Result<Value, TemplateError> {
+        let (template, names) = match argument {
+            Value::Array(list) => match list.as_slice() {
+                [template, Value::Object(names)] => (template, Some(names)),
+                _ => return Err(self.wrong()),
+            },
+            template => (template, None),
+        };
+        let mut rest = self.literal(template)?;
+        let mut result = String::new();
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) = after.split_once('}').ok_or_else(|| self.error("has a ${ without }"))?;
+            result.push_str(before);
+            result.push_str(&match (name.strip_prefix('!'), names.and_then(|names| names.get(name.trim()))) {
+                (Some(literal), _) => format!("${{{literal}}}"),
+                (None, Some(value)) => self.text(value)?,
+                (None, None) => self.named(name.trim())?,
+            });
+            rest = after;
+        }
+        Ok((result + rest).into())
+    }
+
+    fn named(&self, name: &str) -> Result<String, TemplateError> {
+        if let Some((id, attribute)) = name.split_once('.') {
+            return self.document.attribute(id, attribute, self.place);
+        }
+        let value = self.document.reference(name, self.place)?;
+        value.as_ref().and_then(text).ok_or_else(|| self.error(&format!("cannot put {name} into a text")))
+    }
+}
