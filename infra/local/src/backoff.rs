@@ -10,7 +10,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Pauses that double from 0.1 s to 5 s.
 #[derive(Debug)]
-pub struct Backoff(Duration);
+pub(crate) struct Backoff(Duration);
 
 impl Default for Backoff {
     fn default() -> Self {
@@ -20,14 +20,14 @@ impl Default for Backoff {
 
 impl Backoff {
     /// The pause before the next try.
-    pub fn next_pause(&mut self) -> Duration {
+    pub(crate) fn next_pause(&mut self) -> Duration {
         let pause = self.0;
         self.0 = (pause * 2).min(LONGEST);
         pause
     }
 
     /// A try succeeded.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.0 = FIRST;
     }
 }

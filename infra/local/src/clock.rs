@@ -4,6 +4,6 @@ use projections::Timestamp;
 
 /// The current time.
 #[must_use]
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(rskafka::chrono::Utc::now().timestamp_millis())
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 /// Whatever runs functions.
-pub trait Invoke: Send + Sync + 'static {
+pub(crate) trait Invoke: Send + Sync + 'static {
     /// Invokes `function` and waits for its answer.
     fn invoke(&self, function: &str, payload: Bytes) -> impl Future<Output = Result<Bytes, InvokeError>> + Send;
 }
@@ -11,7 +11,7 @@ pub trait Invoke: Send + Sync + 'static {
 /// Why an invocation gave no answer. A trigger delivers again after any of these; a gateway tells its client that the
 /// function failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvokeError {
+pub(crate) enum InvokeError {
     /// The handler returned an error. Its text is in the function's own log and not repeated here: it may hold data.
     #[error("the function returned an error ({error_type})")]
     Function {

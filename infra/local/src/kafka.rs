@@ -34,10 +34,10 @@ use self::records::Records;
 
 /// What a log subscriber should let through of the crates used here: they note each request and each lost connection
 /// at `info` and `error`; what matters comes back as an error and is told where it is handled.
-pub const QUIET: &str = "tansu_broker=off,tansu_service=off,tansu_storage=off,tansu_sans_io=off,rskafka=off";
+pub(crate) const QUIET: &str = "tansu_broker=off,tansu_service=off,tansu_storage=off,tansu_sans_io=off,rskafka=off";
 
 /// How many partitions the local system gives a topic.
-pub const PARTITIONS: i32 = 3;
+pub(crate) const PARTITIONS: i32 = 3;
 
 const CLUSTER: &str = "livefold-local";
 const NODE: i32 = 1;
@@ -50,14 +50,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Tansu speaks the protocol and keeps topics, groups and committed offsets. The records themselves are kept in
 /// [`Records`], as Tansu 0.6's own memory storage neither deletes nor forgets any, lists all batches for each fetch,
 /// skips the rest of a batch when asked for its middle, and answers a fetch only when its maximum wait is over.
-pub struct EmbeddedBroker {
+pub(crate) struct EmbeddedBroker {
     address: String,
     _serving: AbortOnDropHandle<()>,
 }
 
 impl EmbeddedBroker {
     /// Starts to listen on `port` of the loopback interface; 0 takes any that is free.
-    pub async fn start(port: u16) -> anyhow::Result<Self> {
+    pub(crate) async fn start(port: u16) -> anyhow::Result<Self> {
         let listeners = listen(port).await?;
         let port = listeners[0].local_addr()?.port();
         let address = format!("localhost:{port}");
@@ -86,7 +86,7 @@ impl EmbeddedBroker {
 
     /// Where clients find it.
     #[must_use]
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.address.clone()
     }
 }
@@ -146,7 +146,7 @@ where
 }
 
 /// A client of the broker at `address` that gives up a request after a few tries.
-pub async fn connect(address: &str) -> anyhow::Result<Client> {
+pub(crate) async fn connect(address: &str) -> anyhow::Result<Client> {
     let client = client(address, Some(PATIENCE));
     match tokio::time::timeout(PATIENCE * 2, client.build()).await {
         Ok(Ok(client)) => Ok(client),
@@ -155,7 +155,7 @@ pub async fn connect(address: &str) -> anyhow::Result<Client> {
 }
 
 /// A client that, once connected, waits as long as it takes for a broker that went away.
-pub async fn connect_for_good(address: &str) -> anyhow::Result<Client> {
+pub(crate) async fn connect_for_good(address: &str) -> anyhow::Result<Client> {
     connect(address).await?;
     Ok(client(address, None).build().await?)
 }
@@ -171,7 +171,7 @@ fn client(address: &str, deadline: Option<Duration>) -> ClientBuilder {
 }
 
 /// Creates those topics that are not there yet. Topics that are keep the partitions they have.
-pub async fn create_topics(address: &str, topics: &[String], partitions: i32) -> anyhow::Result<()> {
+pub(crate) async fn create_topics(address: &str, topics: &[String], partitions: i32) -> anyhow::Result<()> {
     /// How long the cluster may take to make a topic.
     const TIMEOUT_MS: i32 = 10_000;
     /// What the cluster is configured to have.
@@ -188,3 +188,6 @@ pub async fn create_topics(address: &str, topics: &[String], partitions: i32) ->
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

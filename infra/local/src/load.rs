@@ -38,39 +38,39 @@ const OPENING: usize = 32;
 const SETTLE: Duration = Duration::from_secs(10);
 
 /// Longer than the longest run.
-const TOKEN_TTL: Duration = Duration::from_secs(3600);
+const TOKEN_TTL: Duration = Duration::from_hours(1);
 
 /// Opens sockets, produces records, and measures how long each record takes to each socket that watches its campaign.
 #[derive(Args, Clone, Debug)]
-pub struct Load {
+pub(crate) struct Load {
     /// Sockets to open
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=20_000))]
-    pub connections: u32,
+    pub(crate) connections: u32,
     /// Campaigns that they watch, each socket one
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub campaigns: u32,
+    pub(crate) campaigns: u32,
     /// Records per second, over all campaigns
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=50_000))]
-    pub rate: u32,
+    pub(crate) rate: u32,
     /// How long records are produced
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
-    pub seconds: u32,
+    pub(crate) seconds: u32,
     /// The WebSocket API
     #[arg(long, default_value = "ws://localhost:4000/ws")]
-    pub url: Url,
+    pub(crate) url: Url,
     /// Where Kafka is
     #[arg(long, value_name = "ADDR", default_value = "localhost:9092")]
-    pub kafka: String,
+    pub(crate) kafka: String,
     /// Whose records they are
     #[arg(long, default_value = DEFAULT_TENANT)]
-    pub tenant: String,
+    pub(crate) tenant: String,
     /// Allows a URL and a Kafka that are not on this machine
     #[arg(long)]
-    pub remote: bool,
+    pub(crate) remote: bool,
 }
 
 /// Runs the load test and prints what it measured; fails if a record was lost.
-pub async fn run(args: Load) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Load) -> anyhow::Result<()> {
     check_is_here(&args)?;
     // Each socket is a file; the soft limit is often far below what the system allows.
     let _: Result<_, _> = rlimit::increase_nofile_limit(u64::MAX);
@@ -90,12 +90,12 @@ pub async fn run(args: Load) -> anyhow::Result<()> {
     }
 
     let begun = Instant::now();
-    let produced = tokio::select! {
-        produced = produce(&args, &campaigns, &producer, &ledger) => produced,
+    let ended = tokio::select! {
+        ended = produce(&args, &campaigns, &producer, &ledger) => ended,
         _ = tokio::signal::ctrl_c() => Ok(()),
     };
     let elapsed = begun.elapsed();
-    if produced.is_ok() {
+    if ended.is_ok() {
         settle(&ledger).await;
     }
     let measured_over = begun.elapsed();
@@ -105,7 +105,7 @@ pub async fn run(args: Load) -> anyhow::Result<()> {
 
     let report = Report::new(&lock(&ledger), args.connections, elapsed, measured_over);
     report.print()?;
-    produced?;
+    ended?;
     if report.lost > 0 {
         bail!("{} of {} deliveries were lost", report.lost, report.lost + report.deliveries);
     }
@@ -124,7 +124,8 @@ fn check_is_here(args: &Load) -> anyhow::Result<()> {
     if !matches!(args.url.scheme(), "ws" | "wss") {
         bail!("{} is no WebSocket URL; it begins with ws:// or wss://", args.url);
     }
-    if !args.remote && !(is_here(args.url.host()) && is_here(kafka.host())) {
+    let is_all_here = is_here(args.url.host()) && is_here(kafka.host());
+    if !args.remote && !is_all_here {
         bail!("a load test of another machine needs --remote");
     }
     Ok(())

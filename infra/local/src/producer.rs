@@ -13,24 +13,24 @@ use rskafka::{
 use crate::kafka;
 
 /// The partitions of the topics that are written to.
-pub struct Producer {
+pub(crate) struct Producer {
     topics: HashMap<&'static str, Vec<PartitionClient>>,
 }
 
 /// A record to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
+pub(crate) struct Outgoing {
     /// Where to.
-    pub topic: &'static str,
+    pub(crate) topic: &'static str,
     /// What decides on its partition.
-    pub key: String,
+    pub(crate) key: String,
     /// Its value.
-    pub value: String,
+    pub(crate) value: String,
 }
 
 impl Producer {
     /// Connects to the partitions of `topics`, which have to exist.
-    pub async fn connect(kafka: &str, topics: &[&'static str]) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(kafka: &str, topics: &[&'static str]) -> anyhow::Result<Self> {
         let client = kafka::connect_for_good(kafka).await?;
         let existing = client.list_topics().await?;
         let mut clients = HashMap::new();
@@ -46,7 +46,7 @@ impl Producer {
     }
 
     /// Sends records, all of a partition in one batch and in their order, and waits until they are stored.
-    pub async fn send(&self, records: Vec<Outgoing>) -> anyhow::Result<()> {
+    pub(crate) async fn send(&self, records: Vec<Outgoing>) -> anyhow::Result<()> {
         let mut batches: BTreeMap<(&str, usize), Vec<Record>> = BTreeMap::new();
         for record in records {
             let Some(partitions) = self.topics.get(record.topic).filter(|partitions| !partitions.is_empty()) else {

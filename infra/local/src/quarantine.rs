@@ -1,6 +1,9 @@
 //! Lists the records that could not be decoded.
 
-use std::io::{self, Write as _};
+use std::{
+    cmp::Reverse,
+    io::{self, Write as _},
+};
 
 use anyhow::{Context as _, bail};
 use aws_config::{BehaviorVersion, Region, timeout::TimeoutConfig};
@@ -20,23 +23,23 @@ const AT_ONCE: usize = 16;
 
 /// Lists the records that could not be decoded, newest first.
 #[derive(Args, Clone, Debug)]
-pub struct Quarantine {
+pub(crate) struct Quarantine {
     /// Where DynamoDB is
     #[arg(long, value_name = "URL", default_value = "http://localhost:8000")]
-    pub dynamodb: String,
+    pub(crate) dynamodb: String,
     /// Where Kafka is; it tells how many partitions the topics have (3 if it does not answer)
     #[arg(long, value_name = "ADDR", default_value = "localhost:9092")]
-    pub kafka: String,
+    pub(crate) kafka: String,
     /// The table of the channels; by default the one that has `channels` in its name
     #[arg(long)]
-    pub table: Option<String>,
+    pub(crate) table: Option<String>,
     /// Also shows what the records held, with what is not printable escaped
     #[arg(long)]
-    pub raw: bool,
+    pub(crate) raw: bool,
 }
 
 /// Prints the quarantined records of all topics.
-pub async fn run(args: Quarantine) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Quarantine) -> anyhow::Result<()> {
     let client = dynamodb(&args.dynamodb).await;
     let table = match args.table {
         Some(table) => table,
@@ -50,7 +53,7 @@ pub async fn run(args: Quarantine) -> anyhow::Result<()> {
         .buffered(AT_ONCE)
         .try_concat()
         .await?;
-    records.sort_by(|a, b| b.seen_at.cmp(&a.seen_at));
+    records.sort_by_key(|record| Reverse(record.seen_at));
     let mut out = io::stdout().lock();
     if records.is_empty() {
         writeln!(out, "No records in quarantine.")?;

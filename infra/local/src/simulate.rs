@@ -26,25 +26,25 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Sends call events, live events and node health to Kafka until it is stopped.
 #[derive(Args, Clone, Debug)]
-pub struct Simulate {
+pub(crate) struct Simulate {
     /// Campaigns that call
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub campaigns: u32,
+    pub(crate) campaigns: u32,
     /// Calls begun per second, over all campaigns
     #[arg(long, value_name = "CALLS_PER_S", default_value_t = 5.0, value_parser = rate)]
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Live events with an audience
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=1_000))]
-    pub events: u32,
+    pub(crate) events: u32,
     /// Where Kafka is
     #[arg(long, value_name = "ADDR", default_value = "localhost:9092")]
-    pub kafka: String,
+    pub(crate) kafka: String,
     /// Whose records they are
     #[arg(long, default_value = DEFAULT_TENANT)]
-    pub tenant: String,
+    pub(crate) tenant: String,
     /// Whether it runs beside something else and should not show what it does.
     #[arg(skip)]
-    pub is_background: bool,
+    pub(crate) is_background: bool,
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -55,7 +55,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Runs until `stop`, then ends the calls that go on, so that no dashboard shows them for ever.
-pub async fn run(args: Simulate, stop: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Simulate, stop: CancellationToken) -> anyhow::Result<()> {
     let topics: Vec<String> = world::TOPICS.iter().map(ToString::to_string).collect();
     kafka::create_topics(&args.kafka, &topics, PARTITIONS).await?;
     let producer = Producer::connect(&args.kafka, &world::TOPICS).await?;

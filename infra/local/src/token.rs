@@ -15,29 +15,29 @@ use crate::clock::now;
 
 /// What the local system signs and verifies tokens with. It protects nothing: it stands here for all to read, and the
 /// local system listens on the loopback interface only.
-pub const LOCAL_SECRET: &str = "livefold-local-secret-not-for-any-deployment";
+pub(crate) const LOCAL_SECRET: &str = "livefold-local-secret-not-for-any-deployment";
 
 /// The tenant of whoever does not say.
-pub const DEFAULT_TENANT: &str = "acme";
+pub(crate) const DEFAULT_TENANT: &str = "acme";
 
 /// What is needed to connect and to read.
-pub const READ_LIVE: &str = "dashboard:read:live";
+pub(crate) const READ_LIVE: &str = "dashboard:read:live";
 
 /// Mints a token for the local system.
 #[derive(Args, Clone, Debug)]
-pub struct Token {
+pub(crate) struct Token {
     /// Whose data it opens
     #[arg(long, default_value = DEFAULT_TENANT)]
-    pub tenant: String,
+    pub(crate) tenant: String,
     /// Whom it names
     #[arg(long, default_value = "dev")]
-    pub user: String,
+    pub(crate) user: String,
     /// What it permits; may be given several times
     #[arg(long = "permission", default_value = READ_LIVE)]
-    pub permissions: Vec<String>,
+    pub(crate) permissions: Vec<String>,
     /// How long it is valid
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
-    pub ttl: Duration,
+    pub(crate) ttl: Duration,
 }
 
 #[derive(Serialize)]
@@ -50,14 +50,21 @@ struct Claims<'a> {
 }
 
 /// Prints the token, and nothing else to standard output, so that `$(cargo dev token)` is one.
-pub async fn run(args: Token) -> anyhow::Result<()> {
+#[expect(clippy::unused_async, reason = "called as all subcommands are")]
+pub(crate) async fn run(args: Token) -> anyhow::Result<()> {
     let token = mint(&args.tenant, &args.user, &args.permissions, args.ttl, now())?;
     writeln!(io::stdout(), "{token}")?;
     Ok(())
 }
 
 /// A token of the local system, valid from `now` on for `ttl`.
-pub fn mint(tenant: &str, user: &str, permissions: &[String], ttl: Duration, now: Timestamp) -> anyhow::Result<String> {
+pub(crate) fn mint(
+    tenant: &str,
+    user: &str,
+    permissions: &[String],
+    ttl: Duration,
+    now: Timestamp,
+) -> anyhow::Result<String> {
     let claims =
         Claims { sub: user, tenant_id: tenant, permissions, iat: now.as_seconds(), exp: now.plus(ttl).as_seconds() };
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(LOCAL_SECRET.as_bytes()))

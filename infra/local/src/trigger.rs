@@ -22,19 +22,19 @@ use crate::{backoff::Backoff, invoke::Invoke, kafka};
 
 /// How an event source mapping is configured.
 #[derive(Clone, Debug)]
-pub struct Mapping {
+pub(crate) struct Mapping {
     /// The topic that it reads.
-    pub topic: String,
+    pub(crate) topic: String,
     /// The function that it invokes.
-    pub function: String,
+    pub(crate) function: String,
     /// The most records of an invocation.
-    pub batch_size: usize,
+    pub(crate) batch_size: usize,
     /// How long a batch may gather; zero to invoke as soon as there is a record.
-    pub window: Duration,
+    pub(crate) window: Duration,
     /// How many invocations run at a time; the partitions are shared among them.
-    pub pollers: usize,
+    pub(crate) pollers: usize,
     /// The consumer group that the mapping would commit its offsets to. Here nothing is committed; see the module.
-    pub consumer_group: String,
+    pub(crate) consumer_group: String,
 }
 
 /// Chunks of records that a poller's readers may have ready for it, beside the one that each holds.
@@ -42,7 +42,7 @@ const READY_CHUNKS: usize = 2;
 
 /// Runs a mapping until `stop`. It waits for brokers and topics that are not there, and fails only where the function
 /// does not exist.
-pub async fn run<I: Invoke>(
+pub(crate) async fn run<I: Invoke>(
     mapping: Mapping,
     kafka: String,
     invoker: Arc<I>,
@@ -51,6 +51,8 @@ pub async fn run<I: Invoke>(
     let Some(partitions) = stop.run_until_cancelled(partitions(&kafka, &mapping.topic)).await else {
         return Ok(());
     };
+    let Mapping { topic, function, consumer_group, .. } = &mapping;
+    tracing::debug!(topic, function, consumer_group, partitions = partitions.len(), "reading");
     let source = Arc::new(Source::new(&kafka, &mapping.topic));
     let mut readers = JoinSet::new();
     let mut pollers = JoinSet::new();

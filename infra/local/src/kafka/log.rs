@@ -64,7 +64,7 @@ impl Log {
     }
 
     /// Adds a batch to the end of a partition; gives the offset of its first record.
-    pub(super) fn append(&self, topic: TopicId, partition: i32, batch: Batch) -> Result<i64, ErrorCode> {
+    pub(super) fn append(&self, topic: TopicId, partition: i32, batch: &Batch) -> Result<i64, ErrorCode> {
         let offset = self.lock().entry((topic, partition)).or_default().append(batch)?;
         self.appended.send_replace(());
         Ok(offset)
@@ -128,20 +128,20 @@ struct Sequence {
 }
 
 impl Partition {
-    fn append(&mut self, batch: Batch) -> Result<i64, ErrorCode> {
+    fn append(&mut self, batch: &Batch) -> Result<i64, ErrorCode> {
         if batch.record_data.len() > MAX_BATCH_BYTES {
             return Err(ErrorCode::MessageTooLarge);
         }
         if batch.last_offset_delta < 0 {
             return Err(ErrorCode::InvalidRecord);
         }
-        self.check_sequence(&batch)?;
+        self.check_sequence(batch)?;
         let base_offset = self.extent.end;
         self.extent.end += i64::from(batch.last_offset_delta) + 1;
-        self.bytes += weight(&batch);
+        self.bytes += weight(batch);
         // A copy of its own: the slice would keep the whole request in memory.
         let record_data = Bytes::copy_from_slice(&batch.record_data);
-        self.batches.push_back(Batch { base_offset, partition_leader_epoch: 0, record_data, ..batch });
+        self.batches.push_back(Batch { base_offset, partition_leader_epoch: 0, record_data, ..*batch });
         while self.bytes > RETAINED_BYTES {
             self.drop_oldest();
         }
@@ -161,9 +161,10 @@ impl Partition {
             if batch.producer_epoch == sequence.epoch && batch.base_sequence != sequence.next {
                 // Clients take the first for a success, which it is.
                 let is_retry = batch.base_sequence < sequence.next;
-                return Err(match is_retry {
-                    true => ErrorCode::DuplicateSequenceNumber,
-                    false => ErrorCode::OutOfOrderSequenceNumber,
+                return Err(if is_retry {
+                    ErrorCode::DuplicateSequenceNumber
+                } else {
+                    ErrorCode::OutOfOrderSequenceNumber
                 });
             }
         }
@@ -247,8 +248,8 @@ mod tests {
     #[test]
     fn a_reader_in_the_middle_of_a_batch_gets_that_batch() {
         let log = Log::new();
-        log.append(TOPIC, 0, batch(10, 1)).unwrap();
-        assert_eq!(log.append(TOPIC, 0, batch(5, 1)), Ok(10));
+        log.append(TOPIC, 0, &batch(10, 1)).unwrap();
+        assert_eq!(log.append(TOPIC, 0, &batch(5, 1)), Ok(10));
         assert_eq!(offsets(&log, 0), [0]);
         assert_eq!(offsets(&log, 7), [0]);
         assert_eq!(offsets(&log, 10), [10]);
@@ -258,7 +259,7 @@ mod tests {
     #[test]
     fn an_offset_that_is_not_there_is_out_of_range() {
         let log = Log::new();
-        log.append(TOPIC, 0, batch(1, 1)).unwrap();
+        log.append(TOPIC, 0, &batch(1, 1)).unwrap();
         for offset in [-1, 2] {
             let (error, extent) = log.read(TOPIC, 0, offset, 1).unwrap_err();
             assert_eq!((error, extent), (ErrorCode::OffsetOutOfRange, Extent { start: 0, end: 1 }));
@@ -269,7 +270,7 @@ mod tests {
     fn what_is_kept_is_bounded_and_the_newest_stays() {
         let log = Log::new();
         for _ in 0..100 {
-            log.append(TOPIC, 0, batch(1, 1 << 20)).unwrap();
+            log.append(TOPIC, 0, &batch(1, 1 << 20)).unwrap();
         }
         let extent = log.extent(TOPIC, 0);
         assert_eq!(extent.end, 100);
@@ -280,25 +281,25 @@ mod tests {
     #[test]
     fn a_batch_that_no_invocation_could_carry_is_refused() {
         let log = Log::new();
-        assert_eq!(log.append(TOPIC, 0, batch(1, MAX_BATCH_BYTES + 1)), Err(ErrorCode::MessageTooLarge));
-        assert_eq!(log.append(TOPIC, 0, batch(1, 1)), Ok(0));
+        assert_eq!(log.append(TOPIC, 0, &batch(1, MAX_BATCH_BYTES + 1)), Err(ErrorCode::MessageTooLarge));
+        assert_eq!(log.append(TOPIC, 0, &batch(1, 1)), Ok(0));
     }
 
     #[test]
     fn a_retry_of_an_idempotent_producer_is_stored_once() {
         let log = Log::new();
         let sent = |base_sequence| Batch { producer_id: 7, base_sequence, ..batch(3, 1) };
-        assert_eq!(log.append(TOPIC, 0, sent(0)), Ok(0));
-        assert_eq!(log.append(TOPIC, 0, sent(0)), Err(ErrorCode::DuplicateSequenceNumber));
-        assert_eq!(log.append(TOPIC, 0, sent(6)), Err(ErrorCode::OutOfOrderSequenceNumber));
-        assert_eq!(log.append(TOPIC, 0, sent(3)), Ok(3));
+        assert_eq!(log.append(TOPIC, 0, &sent(0)), Ok(0));
+        assert_eq!(log.append(TOPIC, 0, &sent(0)), Err(ErrorCode::DuplicateSequenceNumber));
+        assert_eq!(log.append(TOPIC, 0, &sent(6)), Err(ErrorCode::OutOfOrderSequenceNumber));
+        assert_eq!(log.append(TOPIC, 0, &sent(3)), Ok(3));
     }
 
     #[test]
     fn deleting_records_moves_the_start() {
         let log = Log::new();
-        log.append(TOPIC, 0, batch(10, 1)).unwrap();
-        log.append(TOPIC, 0, batch(10, 1)).unwrap();
+        log.append(TOPIC, 0, &batch(10, 1)).unwrap();
+        log.append(TOPIC, 0, &batch(10, 1)).unwrap();
         assert_eq!(log.truncate(TOPIC, 0, 15), Ok(15));
         assert_eq!(log.extent(TOPIC, 0), Extent { start: 15, end: 20 });
         assert_eq!(offsets(&log, 15), [10]);

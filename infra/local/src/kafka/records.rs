@@ -126,7 +126,7 @@ impl Records {
     fn append(&self, topic: Topic, data: PartitionProduceData) -> Result<i64, ErrorCode> {
         let mut base_offset = Err(ErrorCode::InvalidRecord);
         for batch in data.records.map(|frame| frame.batches).unwrap_or_default() {
-            let offset = self.log.append(topic.id, data.index, batch)?;
+            let offset = self.log.append(topic.id, data.index, &batch)?;
             base_offset = base_offset.or(Ok(offset));
         }
         base_offset

@@ -10,7 +10,7 @@ pub(super) struct Fate {
     /// From queued to placed.
     pub(super) wait: Duration,
     /// From placed to answered, or to its end.
-    pub(super) ring: Duration,
+    pub(super) rings: Duration,
     /// What happens once it is answered; nothing if nobody does.
     pub(super) talk: Option<Talk>,
     /// The `status` that its end reports.
@@ -29,15 +29,15 @@ pub(super) struct Talk {
 impl Fate {
     pub(super) fn draw(rng: &mut StdRng) -> Self {
         let wait = exponential(rng, 6.0, 0.5..30.0);
-        let (status, ring) = match rng.random_range(0..100) {
+        let (status, seconds) = match rng.random_range(0..100) {
             0..52 => ("completed", 3.0..18.0),
             52..66 => ("busy", 1.0..3.0),
             66..90 => ("no_answer", 20.0..30.0),
             _ => ("failed", 0.5..2.0),
         };
-        let ring = Duration::from_secs_f64(rng.random_range(ring));
+        let rings = Duration::from_secs_f64(rng.random_range(seconds));
         let talk = (status == "completed").then(|| Talk::draw(rng));
-        Self { wait, ring, talk, status }
+        Self { wait, rings, talk, status }
     }
 }
 

@@ -249,8 +249,8 @@ impl World {
         campaign.waiting = campaign.waiting.saturating_sub(1);
         call.is_placed = true;
         let next = if call.fate.talk.is_some() { Step::Answer(number) } else { Step::HangUp(number) };
-        let ring = call.fate.ring;
-        self.plan(at.plus(ring), next);
+        let rings = call.fate.rings;
+        self.plan(at.plus(rings), next);
         self.of_call(number, "call_initiated", at, json!({}))
     }
 

@@ -28,6 +28,7 @@ pub(super) struct Encoded {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are AWS's")]
 struct Event<'a> {
     event_source: &'a str,
     event_source_arn: &'a str,

@@ -152,3 +152,38 @@ async fn a_mapping_to_a_function_that_is_not_there_ends_with_an_error() {
     let error = timeout(Duration::from_secs(20), running).await.unwrap().unwrap_err();
     assert!(error.to_string().contains("no such function"), "{error}");
 }
+
+#[tokio::test]
+async fn a_broker_that_is_lost_is_found_again_and_read_from_its_first_record() {
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    let address = broker.address();
+    let port = address.rsplit(':').next().unwrap().parse().unwrap();
+    kafka::create_topics(&address, &[TOPIC.to_owned()], 1).await.unwrap();
+    produce(&address, 5).await;
+    let function = Arc::new(Faulty::default());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(mapping(10, 1), address.clone(), Arc::clone(&function), stop.clone()));
+    let accepted = async |count: usize| {
+        while function.accepted().values().map(Vec::len).sum::<usize>() < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), accepted(5)).await.expect("the first broker is read");
+    drop(broker);
+    // The port is free as soon as the broker's task has ended.
+    let again = async {
+        loop {
+            match EmbeddedBroker::start(port).await {
+                Ok(broker) => return broker,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let _broker = timeout(Duration::from_secs(20), again).await.expect("the port is free again");
+    kafka::create_topics(&address, &[TOPIC.to_owned()], 1).await.unwrap();
+    produce(&address, 3).await;
+    timeout(Duration::from_secs(30), accepted(8)).await.expect("the second broker is read");
+    assert_eq!(function.accepted()[&0], [0, 1, 2, 3, 4, 0, 1, 2]);
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
