@@ -42,13 +42,12 @@ impl ClientMessage {
             .then(|| serde_json::from_str(body).ok())
             .flatten()
             .ok_or(Rejection::new(ErrorCode::InvalidMessage))?;
-        let build: fn(ChannelId) -> Self = match message.action.as_ref().and_then(Value::as_str) {
-            Some("subscribe") => Self::Subscribe,
-            Some("unsubscribe") => Self::Unsubscribe,
+        let (action, build): (_, fn(ChannelId) -> Self) = match message.action.as_ref().and_then(Value::as_str) {
+            Some(action @ "subscribe") => (action, Self::Subscribe),
+            Some(action @ "unsubscribe") => (action, Self::Unsubscribe),
             Some("ping") => return Ok(Self::Ping),
             _ => return Err(Rejection::new(ErrorCode::UnknownAction)),
         };
-        let action = message.action.as_ref().and_then(Value::as_str).unwrap_or_default();
         message.channel().map(build).map_err(|code| Rejection::of(action, code))
     }
 

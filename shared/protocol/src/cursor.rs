@@ -37,14 +37,17 @@ impl Cursor {
         let positions: Vec<_> = positions.into_iter().collect();
         // An offset says how many came before it: one more counts the slice's own first record.
         let records = positions.iter().map(|(_, offset)| u64::try_from(offset.saturating_add(1)).unwrap_or(0));
-        Self { ordinal: records.fold(0, u64::saturating_add), opaque: opaque(positions) }
+        let ordinal = records.fold(0, u64::saturating_add);
+        let is_short = positions.len() <= MAX_NAMED;
+        let named = named(positions);
+        Self { ordinal, opaque: if is_short { BASE64_URL_SAFE_NO_PAD.encode(named) } else { hash(&named) } }
     }
 
     /// The cursor over the slices of several channels. Channels come and go, so that their offsets add up to no order;
-    /// the latest time that any of them tells orders them.
+    /// the latest time that any of them tells does. The positions are always hashed: no client resumes from a crowd.
     pub fn composite<'a>(latest: Timestamp, positions: impl IntoIterator<Item = (&'a str, Offset)>) -> Self {
         let ordinal = u64::try_from(latest.as_millis()).unwrap_or(0);
-        Self { ordinal, opaque: opaque(positions.into_iter().collect()) }
+        Self { ordinal, opaque: hash(&named(positions.into_iter().collect())) }
     }
 
     /// Orders the views of one channel.
@@ -61,15 +64,14 @@ impl Default for Cursor {
     }
 }
 
-fn opaque(mut positions: Vec<(&str, Offset)>) -> String {
+/// The positions as text, the same in whatever order they come.
+fn named(mut positions: Vec<(&str, Offset)>) -> String {
     positions.sort_unstable();
-    let named: Vec<_> = positions.iter().map(|(slice, offset)| format!("{slice}={offset}")).collect();
-    let named = named.join(",");
-    if positions.len() > MAX_NAMED {
-        BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(named)[..HASH_BYTES])
-    } else {
-        BASE64_URL_SAFE_NO_PAD.encode(named)
-    }
+    positions.iter().map(|(slice, offset)| format!("{slice}={offset}")).collect::<Vec<_>>().join(",")
+}
+
+fn hash(named: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(named)[..HASH_BYTES])
 }
 
 impl fmt::Display for Cursor {
@@ -133,7 +135,7 @@ mod tests {
     #[test]
     fn a_cursor_over_channels_is_ordered_by_time() {
         let cursor = Cursor::composite(Timestamp::from_millis(1_768_473_000_120), [("0/1/t/0", 7)]);
-        assert_eq!(cursor.to_string(), "1768473000120.MC8xL3QvMD03");
+        assert_eq!(cursor.to_string(), "1768473000120.lQrwTWGJZUvDWWOju8TvXw");
         assert_eq!(Cursor::composite(Timestamp::from_millis(-1), []).ordinal(), 0);
     }
 

@@ -9,4 +9,4 @@ mod server;
 pub use client::{ClientMessage, MAX_MESSAGE_BYTES};
 pub use cursor::{BadCursor, Cursor, MAX_CURSOR_BYTES};
 pub use error::{ErrorCode, Rejection};
-pub use server::{channel_message, error_message, pong, unsubscribed};
+pub use server::{channel_message, error_message, pong, subscribed, unsubscribed};

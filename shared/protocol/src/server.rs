@@ -65,6 +65,12 @@ pub fn pong(now: Timestamp) -> String {
     json(&Message::<()> { r#type: "pong", channel: None, data: None, timestamp: now, cursor: None })
 }
 
+/// The answer to a subscription whose views come one by one.
+#[must_use]
+pub fn subscribed(channel: &ChannelId, now: Timestamp) -> String {
+    json(&Message::<()> { r#type: "subscribed", channel: Some(channel), data: None, timestamp: now, cursor: None })
+}
+
 /// The answer to an unsubscribe.
 #[must_use]
 pub fn unsubscribed(channel: &ChannelId, now: Timestamp) -> String {
@@ -109,6 +115,8 @@ mod tests {
     #[test]
     fn the_short_answers_are_short() {
         assert_eq!(pong(now()), r#"{"type":"pong","timestamp":"2026-01-15T10:30:00.120Z"}"#);
+        let expected = r#"{"type":"subscribed","channel":"campaigns","timestamp":"2026-01-15T10:30:00.120Z"}"#;
+        assert_eq!(subscribed(&ChannelId::campaigns(), now()), expected);
         let expected = r#"{"type":"unsubscribed","channel":"system","timestamp":"2026-01-15T10:30:00.120Z"}"#;
         assert_eq!(unsubscribed(&ChannelId::system(), now()), expected);
     }
