@@ -1,2 +1,44 @@
-//! stub
-fn main() {}
+//! `publisher`: posts the views that changed to the connections that watch them.
+
+mod audience;
+mod board;
+mod handler;
+mod notices;
+mod published;
+mod roster;
+mod shard;
+mod tenure;
+mod watcher;
+
+use gateway::Gateway;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use runtime::{Clients, Cluster, Variables, clock, telemetry};
+use views::Reader;
+
+use crate::{
+    handler::{Publisher, Request},
+    shard::Desk,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let variables = Variables::from_env();
+    let clients = Clients::new(variables).await;
+    let (channels, connections, leases) = (clients.channels(None)?, clients.connections()?, clients.leases()?);
+    let publisher = Publisher {
+        desk: Desk {
+            reader: Reader::new(channels.clone(), leases.clone(), connections.shards()),
+            gateway: Gateway::new(&clients.sdk, &variables.required("CONNECTIONS_URL")?),
+            overview_interval: variables.duration_ms("OVERVIEW_INTERVAL_MS", 50..=60_000)?,
+            channels,
+            connections,
+        },
+        leases,
+        cluster: Cluster::new(&clients.sdk, variables.optional("KAFKA_CLUSTER_ARN")),
+        tick: variables.duration_ms("TICK_MS", 10..=10_000)?,
+        clock: clock::now,
+    };
+    publisher.desk.connections.ping().await?;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| publisher.handle(event.payload, event.context))).await
+}

@@ -1,0 +1,213 @@
+//! What the watched channels show: the view last published of each, and what is new in it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use projections::{ChannelId, TenantId, Timestamp, View, notice::Totals};
+use protocol::Cursor;
+use serde_json::value::RawValue;
+use store::SliceId;
+use views::{ChannelState, fingerprint};
+
+use crate::{notices, published::Baseline};
+
+/// A channel that has not moved for this long is read less often, …
+const QUIET_AFTER: Duration = Duration::from_secs(10);
+
+/// … this often: a dashboard left open over night costs a fifth, and the first record after a pause comes at most this
+/// much later.
+const QUIET_INTERVAL: Duration = Duration::from_millis(500);
+
+/// `system` is published again for its ages alone (seconds since the last record, of the lease) only this often.
+const AGES_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A channel of a tenant.
+pub(crate) type Key = (TenantId, ChannelId);
+
+/// Where a channel stands on the board. Places are not given up: a board lives as long as one invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place(usize);
+
+/// All channels that somebody has watched during this invocation.
+#[derive(Default)]
+pub(crate) struct Board {
+    places: HashMap<Key, Place>,
+    posters: Vec<Poster>,
+}
+
+/// One channel on the board.
+pub(crate) struct Poster {
+    /// Which channel of which tenant.
+    pub(crate) key: Key,
+    /// Its slices as last read.
+    pub(crate) state: ChannelState,
+    /// Raised whenever the view differs from the one before; 0 before the first.
+    pub(crate) revision: u64,
+    /// The message that carries the view; nothing before the first view, or while it is still the predecessor's.
+    pub(crate) message: Option<Bytes>,
+    /// How far the view has come.
+    pub(crate) cursor: Cursor,
+    /// What is new beside the view, since the last refresh.
+    pub(crate) notices: Vec<Notice>,
+    fingerprint: u64,
+    published_at: Timestamp,
+    moved_at: Timestamp,
+    read_at: Option<Timestamp>,
+    /// Per slice how many notices were told; `None` before the first read, for what is old is no news.
+    told: Option<BTreeMap<String, Totals>>,
+}
+
+/// A message beside the view.
+#[derive(Clone, Debug)]
+pub(crate) struct Notice {
+    /// The message.
+    pub(crate) message: Bytes,
+    /// Whether those who watch the whole collection get it too.
+    pub(crate) is_for_collection: bool,
+}
+
+impl Board {
+    /// The place of a channel; made if it has none.
+    pub(crate) fn place(&mut self, key: &Key) -> Place {
+        if let Some(place) = self.places.get(key) {
+            return *place;
+        }
+        let place = Place(self.posters.len());
+        self.posters.push(Poster::new(key.clone()));
+        self.places.insert(key.clone(), place);
+        place
+    }
+
+    /// The channel at a place.
+    pub(crate) fn poster(&self, place: Place) -> &Poster {
+        &self.posters[place.0]
+    }
+
+    /// The channel at a place, to be changed.
+    pub(crate) fn poster_mut(&mut self, place: Place) -> &mut Poster {
+        &mut self.posters[place.0]
+    }
+
+    /// Forgets the notices of the last tick: they are told once.
+    pub(crate) fn clear_notices(&mut self) {
+        for poster in &mut self.posters {
+            poster.notices.clear();
+        }
+    }
+
+    /// Takes over what a predecessor has published of a channel.
+    pub(crate) fn restore(&mut self, baseline: Baseline) {
+        let place = self.place(&(baseline.tenant, baseline.channel));
+        let poster = self.poster_mut(place);
+        poster.revision = 1;
+        poster.fingerprint = baseline.fingerprint;
+        poster.told = Some(baseline.told);
+    }
+
+    /// The places that a predecessor has published, each with the revision that it counts as.
+    pub(crate) fn restored(&self) -> impl Iterator<Item = (Place, u64)> {
+        let is_restored = |(_, poster): &(usize, &Poster)| poster.revision == 1 && poster.message.is_none();
+        self.posters.iter().enumerate().filter(is_restored).map(|(index, _)| (Place(index), 1))
+    }
+
+    /// What a successor has to know of every channel that was published.
+    pub(crate) fn baselines(&self) -> impl Iterator<Item = Baseline> {
+        self.posters.iter().filter(|poster| poster.revision > 0).map(|poster| Baseline {
+            tenant: poster.key.0.clone(),
+            channel: poster.key.1.clone(),
+            fingerprint: poster.fingerprint,
+            told: poster.told.clone().unwrap_or_default(),
+        })
+    }
+}
+
+impl Poster {
+    fn new(key: Key) -> Self {
+        Self {
+            key,
+            state: ChannelState::default(),
+            revision: 0,
+            message: None,
+            cursor: Cursor::default(),
+            notices: Vec::new(),
+            fingerprint: 0,
+            published_at: Timestamp::default(),
+            moved_at: Timestamp::default(),
+            read_at: None,
+            told: None,
+        }
+    }
+
+    /// Tells the view apart from others; nothing before the first.
+    pub(crate) fn fingerprint(&self) -> Option<u64> {
+        (self.revision > 0).then_some(self.fingerprint)
+    }
+
+    /// Whether the channel is to be read `now`.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        let is_quiet = now.since(self.moved_at) > QUIET_AFTER;
+        !is_quiet || self.read_at.is_none_or(|read_at| now.since(read_at) >= QUIET_INTERVAL)
+    }
+
+    /// Takes in the channel's slices as read `now`, and makes its view and its notices anew.
+    pub(crate) fn refresh(&mut self, read: Vec<(SliceId, projections::Slice)>, now: Timestamp) {
+        self.read_at = Some(now);
+        self.state.update(read);
+        let view = self.state.view(&self.key.1, now);
+        self.show(&view, fingerprint(&view), self.state.cursor(), now);
+        self.collect_notices(now);
+    }
+
+    /// Publishes `system`, unless only its ages have changed and that not long ago.
+    pub(crate) fn refresh_system(&mut self, view: &View, cursor: Cursor, now: Timestamp) {
+        let mut fingerprint = fingerprint(view);
+        if now.since(self.published_at) >= AGES_INTERVAL {
+            // Any other number will do: it makes the view a new one.
+            fingerprint = fingerprint.wrapping_add(self.revision + 1);
+        }
+        self.show(view, fingerprint, cursor, now);
+    }
+
+    fn show(&mut self, view: &View, fingerprint: u64, cursor: Cursor, now: Timestamp) {
+        let is_new = self.revision == 0 || self.fingerprint != fingerprint;
+        if !is_new && self.message.is_some() {
+            return;
+        }
+        let Ok(data) = serde_json::value::to_raw_value(view) else { return };
+        if is_new {
+            self.revision += 1;
+            self.moved_at = now;
+            self.published_at = now;
+            self.fingerprint = fingerprint;
+        }
+        self.message = Some(self.channel_message(self.key.1.kind().message_type(), &data, &cursor, now));
+        self.cursor = cursor;
+    }
+
+    fn collect_notices(&mut self, now: Timestamp) {
+        let totals = self.state.slices().map(|(id, slice)| (id.name(), slice.notice_totals())).collect();
+        let Some(told) = self.told.replace(totals) else { return };
+        let nothing = Totals::new();
+        let news = self
+            .state
+            .slices()
+            .map(|(id, slice)| slice.news(&self.key.1, told.get(&id.name()).unwrap_or(&nothing)))
+            .collect();
+        let cursor = self.state.cursor();
+        self.notices = notices::select(news)
+            .into_iter()
+            .filter_map(|told| {
+                let data = serde_json::value::to_raw_value(&told.data).ok()?;
+                let message = self.channel_message(told.message_type, &data, &cursor, now);
+                Some(Notice { message, is_for_collection: told.is_for_collection })
+            })
+            .collect();
+    }
+
+    fn channel_message(&self, message_type: &str, data: &RawValue, cursor: &Cursor, now: Timestamp) -> Bytes {
+        protocol::channel_message(message_type, &self.key.1, data, now, cursor).into()
+    }
+}

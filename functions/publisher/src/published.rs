@@ -1,0 +1,105 @@
+//! What one publisher leaves to the next, so that nothing is published twice and nothing is left out.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use projections::{ChannelId, TenantId, Timestamp, notice::Totals};
+use serde::{Deserialize, Serialize};
+use store::{Connection, MAX_PUBLISHED};
+
+/// What was left behind earlier is of no use: notices from then are no news to anybody.
+const FRESH: Duration = Duration::from_mins(1);
+
+/// Everything that a publisher leaves behind.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Published {
+    /// When it was left.
+    pub(crate) saved_at: Timestamp,
+    /// What was published of each channel.
+    pub(crate) channels: Vec<Baseline>,
+    /// Fingerprints of the connections that had got all of it.
+    pub(crate) up_to_date: HashSet<u64>,
+}
+
+/// What was published of one channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Baseline {
+    /// Whose channel.
+    pub(crate) tenant: TenantId,
+    /// Which channel.
+    pub(crate) channel: ChannelId,
+    /// Of the view.
+    pub(crate) fingerprint: u64,
+    /// Per slice how many notices were told.
+    pub(crate) told: BTreeMap<String, Totals>,
+}
+
+impl Published {
+    /// The stored form. Where it would be too long, connections are left out first: they get a view once more. Without
+    /// its channels it would be of no use.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        loop {
+            let bytes = serde_json::to_vec(&self).unwrap_or_default();
+            if bytes.len() <= MAX_PUBLISHED {
+                return bytes;
+            }
+            if self.up_to_date.is_empty() {
+                self.channels.truncate(self.channels.len() / 2);
+            }
+            let half = self.up_to_date.len() / 2;
+            self.up_to_date = self.up_to_date.into_iter().take(half).collect();
+        }
+    }
+
+    /// Reads the stored form. What is old, or of another version, is taken for nothing: that costs a view once more.
+    pub(crate) fn from_bytes(bytes: &[u8], now: Timestamp) -> Option<Self> {
+        let published: Self = serde_json::from_slice(bytes).ok()?;
+        (now.since(published.saved_at) < FRESH).then_some(published)
+    }
+}
+
+/// Tells apart a connection from itself with other subscriptions: who subscribed since has to get the view.
+pub(crate) fn fingerprint(connection: &Connection) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    connection.id.hash(&mut hasher);
+    connection.channels.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn baseline(n: usize) -> Baseline {
+        Baseline {
+            tenant: TenantId::parse("acme").unwrap(),
+            channel: format!("campaign:{n}").parse().unwrap(),
+            fingerprint: u64::MAX,
+            told: BTreeMap::from([("1/campaign.events.v1/0".to_owned(), Totals::from([("call_event".to_owned(), 7)]))]),
+        }
+    }
+
+    #[test]
+    fn what_is_left_behind_reads_back() {
+        let saved_at = Timestamp::from_millis(1_000_000);
+        let bytes = Published { saved_at, channels: vec![baseline(1)], up_to_date: [1, 2].into() }.into_bytes();
+        let read = Published::from_bytes(&bytes, saved_at.plus(Duration::from_secs(59))).unwrap();
+        assert_eq!((read.channels, read.up_to_date), (vec![baseline(1)], [1, 2].into()));
+        assert!(Published::from_bytes(&bytes, saved_at.plus(FRESH)).is_none());
+    }
+
+    #[test]
+    fn what_is_too_long_for_an_item_is_cut_and_still_reads() {
+        let published = Published {
+            channels: (0..9000).map(baseline).collect(),
+            up_to_date: (0..100_000).collect(),
+            ..Published::default()
+        };
+        let bytes = published.into_bytes();
+        assert!(bytes.len() <= MAX_PUBLISHED);
+        assert!(!Published::from_bytes(&bytes, Timestamp::default()).unwrap().channels.is_empty());
+    }
+}
