@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy knows tests only by their attribute")]
 
 #[path = "../tests/memory/mod.rs"]
+#[expect(dead_code, reason = "the bench needs no faults")]
 mod memory;
 mod payload;
 

@@ -1,2 +1,23 @@
-//! stub
-fn main() {}
+//! The Lambda function that MSK's event source mappings invoke.
+
+use ingest::{batch::Reading, handler, intake::Intake};
+use lambda_runtime::{Error, service_fn};
+use runtime::{Clients, Variables, clock, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let variables = Variables::from_env();
+    let reading = Reading {
+        default_tenant: variables.tenant("DEFAULT_TENANT")?,
+        epoch: variables.number("TOPIC_EPOCH", 0..=u32::MAX)?,
+    };
+    let retention = variables.days("RETENTION_DAYS")?;
+    let channels = Clients::new(variables).await.channels(retention)?;
+    // Opens the connection before the first batch comes.
+    if let Err(error) = channels.ping().await {
+        tracing::warn!(%error, "no connection during init");
+    }
+    let intake = Intake::new(channels, reading);
+    lambda_runtime::run(service_fn(|event| handler::handle(&intake, event, clock::now()))).await
+}

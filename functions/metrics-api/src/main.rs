@@ -1,2 +1,30 @@
-//! stub
-fn main() {}
+//! The Lambda function behind the REST API: the same views as on the socket, for clients that poll.
+
+mod handler;
+mod route;
+
+use auth::Verifier;
+use handler::Api;
+use lambda_http::{Error, Request, service_fn};
+use runtime::{Clients, Variables, clock, telemetry};
+use views::Reader;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let variables = Variables::from_env();
+    let algorithm = variables.required("TOKEN_ALGORITHM")?;
+    let secret = variables.required("TOKEN_SECRET")?;
+    let clients = Clients::new(variables).await;
+    let channels = clients.channels(None)?;
+    // Opens the connection before the first request comes.
+    if let Err(error) = channels.ping().await {
+        tracing::warn!(%error, "no connection during init");
+    }
+    let api = Api {
+        verifier: Verifier::new(&algorithm, secret.as_bytes(), variables.tenant("DEFAULT_TENANT")?)?,
+        reader: Reader::new(channels, clients.leases()?, variables.shards()?.get()),
+    };
+    let handle = async |request: Request| Ok::<_, Error>(api.handle(request, clock::now()).await);
+    lambda_http::run(service_fn(handle)).await
+}

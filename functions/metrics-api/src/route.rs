@@ -1,0 +1,58 @@
+//! Which channel a path shows. Every path shows one, so that nothing else differs between them.
+
+use percent_encoding::percent_decode_str;
+use projections::{ChannelId, Id, Kind};
+use protocol::ErrorCode;
+
+/// The channel that `path` shows.
+pub(crate) fn channel(path: &str) -> Result<ChannelId, ErrorCode> {
+    // A client may escape the colon of `campaign:c-17`. An id holds no percent sign, so to decode what the gateway has
+    // decoded already changes nothing.
+    let decoded = percent_decode_str(path).decode_utf8().map_err(|_| ErrorCode::NotFound)?;
+    let segments: Vec<&str> = decoded.strip_prefix('/').unwrap_or_default().split('/').collect();
+    match segments[..] {
+        ["analytics", "metrics"] => Ok(ChannelId::campaigns()),
+        ["analytics", "campaigns", id, "metrics"] => one(Kind::Campaign, id),
+        ["analytics", "system", "health"] => Ok(ChannelId::system()),
+        ["events", id, "dashboard"] => one(Kind::LiveEvent, id),
+        ["channels", name] => name.parse().map_err(|_| ErrorCode::UnknownChannel),
+        _ => Err(ErrorCode::NotFound),
+    }
+}
+
+fn one(kind: Kind, id: &str) -> Result<ChannelId, ErrorCode> {
+    Id::parse(id).map(|id| ChannelId::One(kind, id)).map_err(|_| ErrorCode::UnknownChannel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_shows_a_channel() {
+        for (path, name) in [
+            ("/analytics/metrics", "campaigns"),
+            ("/analytics/campaigns/c-17/metrics", "campaign:c-17"),
+            ("/analytics/system/health", "system"),
+            ("/events/evt_1/dashboard", "event:evt_1"),
+            ("/channels/campaign:c-17", "campaign:c-17"),
+            ("/channels/event%3Aevt_1", "event:evt_1"),
+            ("/channels/campaigns", "campaigns"),
+        ] {
+            assert_eq!(channel(path).map(|channel| channel.to_string()).as_deref(), Ok(name), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_is_told_apart_from_what_is_no_channel() {
+        for path in
+            ["", "/", "/analytics", "/analytics/metrics/", "/analytics/campaigns/a/b/metrics", "/%ff", "/health"]
+        {
+            assert_eq!(channel(path), Err(ErrorCode::NotFound), "{path}");
+        }
+        let long = format!("/events/{}/dashboard", "x".repeat(129));
+        for path in ["/analytics/campaigns/a%23b/metrics", "/channels/planet:mars", "/channels/campaign:", &long] {
+            assert_eq!(channel(path), Err(ErrorCode::UnknownChannel), "{path}");
+        }
+    }
+}
