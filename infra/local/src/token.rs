@@ -70,3 +70,34 @@ pub(crate) fn mint(
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(LOCAL_SECRET.as_bytes()))
         .context("the token cannot be signed")
 }
+
+#[cfg(test)]
+mod tests {
+    use auth::Verifier;
+
+    use super::*;
+
+    fn noon() -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000)
+    }
+
+    fn minted(permission: &str) -> String {
+        mint("acme", "dev", &[permission.to_owned()], Duration::from_secs(3600), noon()).unwrap()
+    }
+
+    #[test]
+    fn a_minted_token_is_accepted_until_it_expires() {
+        let verifier = Verifier::hs256(LOCAL_SECRET.as_bytes(), None).unwrap();
+        let token = minted(READ_LIVE);
+        let principal = verifier.verify(&token, noon().plus(Duration::from_secs(3500))).unwrap();
+        assert_eq!((principal.tenant.as_str(), principal.user.as_str()), ("acme", "dev"));
+        assert_eq!(principal.permissions, [READ_LIVE]);
+        assert!(verifier.verify(&token, noon().plus(Duration::from_secs(3600 + 300))).is_err());
+    }
+
+    #[test]
+    fn a_token_without_the_permission_is_refused() {
+        let verifier = Verifier::hs256(LOCAL_SECRET.as_bytes(), None).unwrap();
+        assert!(verifier.verify(&minted("other"), noon()).is_err());
+    }
+}
