@@ -1,0 +1,51 @@
+//! Real messages, from `events/`: how each of them is read.
+#![expect(clippy::unwrap_used, reason = "clippy knows tests only by their attribute")]
+
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
+use protocol::{ClientMessage, ErrorCode, Rejection};
+
+/// The route that the gateway chose by the action, and what the message says.
+fn read(event: &str) -> (String, Result<ClientMessage, Rejection>) {
+    let event: ApiGatewayWebsocketProxyRequest = serde_json::from_str(event).unwrap();
+    (event.request_context.route_key.unwrap(), ClientMessage::parse(&event.body.unwrap()))
+}
+
+#[test]
+fn messages_say_what_their_route_says() {
+    let campaign = || "campaign:c-17".parse().unwrap();
+    for (event, expected) in [
+        (include_str!("../../../events/ws-message-subscribe.json"), ClientMessage::Subscribe(campaign())),
+        (include_str!("../../../events/ws-message-unsubscribe.json"), ClientMessage::Unsubscribe(campaign())),
+        (include_str!("../../../events/ws-message-ping.json"), ClientMessage::Ping),
+        (
+            include_str!("../../../events/ws-message-subscribe-channel.json"),
+            ClientMessage::Subscribe("event:evt_1".parse().unwrap()),
+        ),
+    ] {
+        let route = expected.action().to_owned();
+        assert_eq!(read(event), (route, Ok(expected)));
+    }
+}
+
+#[test]
+fn other_messages_are_rejected_with_a_code() {
+    for (event, route, rejection) in [
+        (
+            include_str!("../../../events/ws-message-subscribe-unknown-channel.json"),
+            "subscribe",
+            Rejection::of("subscribe", ErrorCode::UnknownChannel),
+        ),
+        (
+            include_str!("../../../events/ws-message-unknown-action.json"),
+            "$default",
+            Rejection::new(ErrorCode::UnknownAction),
+        ),
+        (
+            include_str!("../../../events/ws-message-not-json.json"),
+            "$default",
+            Rejection::new(ErrorCode::InvalidMessage),
+        ),
+    ] {
+        assert_eq!(read(event), (route.to_owned(), Err(rejection)));
+    }
+}
