@@ -18,3 +18,55 @@ pub(crate) async fn handle(
     response.status_code = 200;
     Ok(response)
 }
+
+#[cfg(test)]
+#[path = "../../../shared/store/tests/dynamodb/table.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
+mod table;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use projections::{TenantId, Timestamp};
+    use store::Connection;
+
+    use super::*;
+    use crate::handler::table::TestTable;
+
+    const BY_CLIENT: &str = include_str!("../../../events/ws-disconnect-by-client.json");
+    const IDLE: &str = include_str!("../../../events/ws-disconnect-idle.json");
+
+    fn event(text: &str) -> ApiGatewayWebsocketProxyRequest {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_forgotten_and_its_place_is_free_however_often_it_ends() {
+        let connections = TestTable::create().await.connections(1);
+        let now = Timestamp::from_millis(1_768_473_000_000);
+        let connection = Connection {
+            id: event(IDLE).request_context.connection_id.unwrap(),
+            tenant: TenantId::parse("acme").unwrap(),
+            user: "ann".into(),
+            permissions: Vec::new(),
+            channels: BTreeMap::new(),
+            is_default: true,
+            connected_at: now,
+            expires_at: now,
+        };
+        connections.connect(&connection, 1, now).await.unwrap();
+        for text in [BY_CLIENT, IDLE] {
+            assert_eq!(handle(&connections, event(text)).await.unwrap().status_code, 200);
+        }
+        assert_eq!(connections.get(&connection.id).await.unwrap(), None);
+        connections.connect(&connection, 1, now).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_an_error_so_that_it_is_tried_again() {
+        let table = TestTable::create().await;
+        let nowhere = Connections::new(table.client, "no-such-table".into(), std::num::NonZeroU32::MIN);
+        assert!(handle(&nowhere, event(IDLE)).await.is_err());
+    }
+}
