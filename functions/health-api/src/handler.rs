@@ -74,3 +74,78 @@ fn respond(status: StatusCode, body: String) -> Response<Body> {
 fn json(body: &impl Serialize) -> String {
     serde_json::to_string(body).expect("a body of strings is always JSON")
 }
+
+#[cfg(test)]
+#[path = "../../../shared/store/tests/dynamodb/table.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
+mod table;
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use runtime::Cluster;
+    use serde_json::{Value, json};
+    use store::{Channels, Leases};
+
+    use super::*;
+    use crate::handler::table::TestTable;
+
+    const HEALTH: &str = include_str!("../../../events/rest-health.json");
+    const LIVE: &str = include_str!("../../../events/rest-health-live.json");
+    const READY: &str = include_str!("../../../events/rest-health-ready.json");
+
+    fn cluster(arn: Option<&str>) -> Cluster {
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .endpoint_url("http://127.0.0.1:1")
+            .build();
+        Cluster::new(&sdk, arn.map(str::to_owned))
+    }
+
+    async fn answer(dependencies: &Dependencies, event: &str) -> (u16, Value) {
+        let response = handle(dependencies, lambda_http::request::from_str(event).unwrap()).await;
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_system_whose_tables_answer_is_ready_and_says_plainly_that_there_is_no_cluster() {
+        let table = TestTable::create().await;
+        let dependencies =
+            Dependencies { channels: table.channels(None), leases: table.leases(), kafka: cluster(None) };
+        let report = json!({ "channelsTable": "ok", "connectionsTable": "ok", "kafka": "not configured" });
+        assert_eq!(answer(&dependencies, READY).await, (200, json!({ "success": true, "data": report })));
+    }
+
+    #[tokio::test]
+    async fn a_system_without_its_tables_or_its_cluster_is_alive_but_not_ready() {
+        let table = TestTable::create().await;
+        let nowhere = "no-such-table".to_owned();
+        let dependencies = Dependencies {
+            channels: Channels::new(table.client.clone(), nowhere.clone(), None),
+            leases: Leases::new(table.client.clone(), nowhere),
+            kafka: cluster(Some("arn:aws:kafka:eu-central-1:123456789012:cluster/secret/1")),
+        };
+        for event in [HEALTH, LIVE] {
+            assert_eq!(
+                answer(&dependencies, event).await,
+                (200, json!({ "success": true, "data": { "status": "alive" } }))
+            );
+        }
+        let (status, body) = answer(&dependencies, READY).await;
+        assert_eq!((status, &body["error"]["code"]), (503, &json!("unavailable")));
+        let report = json!({ "channelsTable": "failing", "connectionsTable": "failing", "kafka": "unknown" });
+        assert_eq!(body["data"], report);
+        assert!(!body.to_string().contains("secret") && !body.to_string().contains("no-such-table"));
+    }
+
+    #[tokio::test]
+    async fn other_paths_and_methods_are_refused() {
+        let table = TestTable::create().await;
+        let dependencies =
+            Dependencies { channels: table.channels(None), leases: table.leases(), kafka: cluster(None) };
+        assert_eq!(answer(&dependencies, &LIVE.replace("/live", "/dead")).await.0, 404);
+        assert_eq!(answer(&dependencies, &LIVE.replace(r#""GET""#, r#""PUT""#)).await.0, 405);
+    }
+}
