@@ -13,8 +13,8 @@ const MAX_NAMED: usize = 16;
 /// Bytes of the hash; enough that two sets of positions never share one.
 const HASH_BYTES: usize = 16;
 
-/// The longest cursor that is read: what a client sends goes no further than this unseen. Sixteen positions in topics
-/// with the longest names that Kafka allows, and half as much again.
+/// The longest cursor that is read. [`MAX_NAMED`] positions in topics with the longest names that Kafka allows (249
+/// characters) take three quarters of it.
 pub const MAX_CURSOR_BYTES: usize = 8 * 1024;
 
 /// `{ordinal}.{opaque}`: of two cursors of one channel, the one with the greater ordinal belongs to the newer view.

@@ -48,7 +48,7 @@ impl ErrorCode {
             Self::UnknownAction => ("unknown_action", "The action is one of subscribe, unsubscribe and ping.", 400),
             Self::UnknownChannel => (
                 "unknown_channel",
-                "A channel is campaigns, system, campaign:{id} or event:{id}; an id is 1 to 128 of A-Z a-z 0-9 . _ : -",
+                "There is no such channel. Names are like campaign:c-17, campaigns or system; an id is 1 to 128 of A-Z a-z 0-9 . _ : -",
                 404,
             ),
             Self::MessageTooLarge => ("message_too_large", "A message holds at most 8 KiB.", 413),
