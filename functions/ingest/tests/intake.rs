@@ -64,6 +64,38 @@ fn seen(memory: &Memory, campaign: &str) -> Value {
 }
 
 #[tokio::test]
+async fn the_records_of_every_topic_are_counted() {
+    let memory = Memory::default();
+    let intake = intake(&memory);
+    for event in [
+        include_str!("../../../events/msk-campaign-events.json"),
+        include_str!("../../../events/msk-check-ins.json"),
+        include_str!("../../../events/msk-event-activity.json"),
+        include_str!("../../../events/msk-node-health.json"),
+    ] {
+        let records = event.matches("\"offset\"").count();
+        let taken = intake.take(event, now()).await.unwrap();
+        assert_eq!((taken.applied, taken.quarantined), (records, 0));
+    }
+    let campaign = seen(&memory, "c-17");
+    let counts =
+        ["totalAttempts", "answered", "converted", "queueDepth"].map(|field| campaign[field].as_u64().unwrap());
+    assert_eq!((&campaign["campaignName"], counts), (&json!("Spring appeal"), [1, 1, 1, 230]));
+    assert_eq!(memory.state().notes.len(), 4, "one for each topic");
+}
+
+#[tokio::test]
+async fn real_bad_records_are_quarantined_and_those_around_them_count() {
+    let memory = Memory::default();
+    let event = include_str!("../../../events/msk-bad-records.json");
+    let records = event.matches("\"offset\"").count();
+    let taken = intake(&memory).take(event, now()).await.unwrap();
+    assert_eq!((taken.applied, taken.quarantined), (2, records - 2));
+    assert_eq!((&seen(&memory, "c-17")["totalAttempts"], &seen(&memory, "c-17")["answered"]), (&json!(1), &json!(1)));
+    assert!(memory.state().quarantine.values().all(|bad| !bad.reason.contains("555")));
+}
+
+#[tokio::test]
 async fn partitions_campaigns_and_bad_records_may_be_mixed_in_a_batch() {
     let memory = Memory::default();
     let mut tombstone = record(1, 12, b"");
