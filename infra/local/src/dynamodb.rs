@@ -5,7 +5,7 @@ use aws_config::{BehaviorVersion, Region, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
     Client,
     config::Credentials,
-    error::DisplayErrorContext,
+    error::ProvideErrorMetadata,
     types::{
         AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
     },
@@ -49,14 +49,7 @@ impl EmbeddedDynamoDb {
 
 /// Makes the tables that are not there yet.
 pub(crate) async fn create_tables(url: &str, tables: &[Table]) -> anyhow::Result<()> {
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new(REGION))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
-        .endpoint_url(url)
-        .load()
-        .await;
-    let client = Client::new(&config);
+    let client = client(url).await;
     let there = client.list_tables().send().await;
     let there = there.map_err(|_| anyhow::anyhow!("no DynamoDB answers at {url}"))?;
     for table in tables.iter().filter(|table| !there.table_names().contains(&table.name)) {
@@ -64,6 +57,18 @@ pub(crate) async fn create_tables(url: &str, tables: &[Table]) -> anyhow::Result
         made.with_context(|| format!("DynamoDB at {url} does not make the table {}", table.name))?;
     }
     Ok(())
+}
+
+/// A client of a server that takes any credentials.
+async fn client(url: &str) -> Client {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
+        .endpoint_url(url)
+        .load()
+        .await;
+    Client::new(&config)
 }
 
 async fn create_table(client: &Client, table: &Table) -> anyhow::Result<()> {
@@ -76,13 +81,22 @@ async fn create_table(client: &Client, table: &Table) -> anyhow::Result<()> {
                 AttributeDefinition::builder().attribute_name(&key.name).attribute_type(kind).build()?,
             );
     }
-    request.send().await.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error)))?;
+    request.send().await.map_err(|error| said(&error))?;
     if let Some(attribute) = &table.ttl {
         let ttl = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build()?;
         let request = client.update_time_to_live().table_name(&table.name).time_to_live_specification(ttl);
-        request.send().await.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error)))?;
+        request.send().await.map_err(|error| said(&error))?;
     }
     Ok(())
+}
+
+/// What the server said, in one line.
+fn said(error: &impl ProvideErrorMetadata) -> anyhow::Error {
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => anyhow::anyhow!("{code}: {message}"),
+        (Some(code), None) => anyhow::anyhow!("{code}"),
+        _ => anyhow::anyhow!("it does not answer"),
+    }
 }
 
 #[cfg(test)]
@@ -98,19 +112,19 @@ mod tests {
     #[tokio::test]
     async fn tables_are_made_where_they_are_missing() {
         let server = EmbeddedDynamoDb::start(0).await.unwrap();
-        create_tables(&server.url(), &[table("a")]).await.unwrap();
-        create_tables(&server.url(), &[table("a"), table("b")]).await.unwrap();
-        let answer = reqwest::Client::new()
-            .post(server.url())
-            .header("x-amz-target", "DynamoDB_20120810.ListTables")
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=x")
-            .header("x-amz-date", "20260101T000000Z")
-            .body("{}")
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.text().await.unwrap(), r#"{"TableNames":["a","b"]}"#);
+        create_tables(&server.url(), &[table("first")]).await.unwrap();
+        create_tables(&server.url(), &[table("first"), table("second")]).await.unwrap();
+        let tables = client(&server.url()).await.list_tables().send().await.unwrap();
+        assert_eq!(tables.table_names(), ["first", "second"]);
+    }
+
+    #[tokio::test]
+    async fn a_table_that_cannot_be_made_is_one_line() {
+        let server = EmbeddedDynamoDb::start(0).await.unwrap();
+        let error = create_tables(&server.url(), &[table("a")]).await.unwrap_err();
+        let line = format!("{error:#}");
+        assert!(line.contains("does not make the table a: ValidationException: "), "{line}");
+        assert!(!line.contains('\n'), "{line}");
     }
 
     #[tokio::test]

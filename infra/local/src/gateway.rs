@@ -1,7 +1,7 @@
 //! API Gateway: the WebSocket API with `@connections`, and the HTTP API.
 //!
-//! Own code, because nothing that is kept embeds it: the emulators are programs in other languages (serverless-offline,
-//! LocalStack), and SAM's own has no WebSocket API.
+//! Own code, because nothing that is kept embeds it: the emulators are programs in other languages (`serverless-offline`,
+//! `LocalStack`), and SAM's own has no WebSocket API.
 
 pub(crate) mod connection;
 pub(crate) mod http;
@@ -120,7 +120,7 @@ pub(crate) fn message(status: StatusCode, text: &str) -> Response {
 /// Names and values, of a name that comes more than once what `join` makes of all its values.
 pub(crate) fn grouped<'a>(
     pairs: impl Iterator<Item = (&'a str, String)>,
-    join: impl Fn(Vec<String>) -> Value,
+    join: impl Fn(&[String]) -> Value,
 ) -> Map<String, Value> {
     let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
     for (name, value) in pairs {
@@ -129,7 +129,7 @@ pub(crate) fn grouped<'a>(
             None => groups.push((name, vec![value])),
         }
     }
-    groups.into_iter().map(|(name, values)| (name.to_owned(), join(values))).collect()
+    groups.into_iter().map(|(name, values)| (name.to_owned(), join(&values))).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod api;
 mod log;
 mod pool;
 mod process;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -102,7 +104,8 @@ impl Host {
         let functions = functions.into_iter().map(|(launch, log)| {
             let retries = launch.retries;
             let name = launch.name.clone();
-            let base = format!("{address}{}/{name}", api::RUNTIME);
+            // With its scheme, as cargo-lambda gives it too: without one, the runtime's client takes no path.
+            let base = format!("http://{address}{}/{name}", api::RUNTIME);
             let pool = Arc::new(Pool::new(launch, log, base));
             let waiting = Arc::new(Semaphore::new(MAX_WAITING_EVENTS));
             (name, Function { pool, waiting, counts: Arc::default(), retries })
@@ -127,7 +130,7 @@ impl Host {
                 }
                 if attempt < retries {
                     // Lambda waits one minute before the first retry and two before the second.
-                    tokio::time::sleep(Duration::from_secs(60) * (attempt + 1)).await;
+                    tokio::time::sleep(Duration::from_mins(1) * (attempt + 1)).await;
                 }
             }
         };

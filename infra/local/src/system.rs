@@ -84,7 +84,7 @@ struct System {
 impl System {
     async fn start(start: &Start, stop: &CancellationToken) -> anyhow::Result<Self> {
         console::title("the whole system on this machine");
-        let step = Instant::now();
+        let begun = Instant::now();
         let template = read_template().await?;
         environment::check(&start.environment, &template.functions)?;
         let counts = format!(
@@ -93,10 +93,10 @@ impl System {
             template.topics().len(),
             template.tables.len()
         );
-        console::ready("template", &counts, step.elapsed());
+        console::ready("template", &counts, begun.elapsed());
 
         // Ports first: whether they are free is known at once, a build may take minutes.
-        let step = Instant::now();
+        let begun = Instant::now();
         let listeners = listen::listen(start.port, "the APIs", "--port").await?;
         let port = listen::port(&listeners)?;
         let broker = match start.kafka {
@@ -105,23 +105,23 @@ impl System {
         };
         let kafka = broker.as_ref().map(EmbeddedBroker::address).or(start.kafka.clone()).unwrap_or_default();
         kafka::create_topics(&kafka, &template.topics(), PARTITIONS).await?;
-        console::ready("Kafka", &kafka, step.elapsed());
+        console::ready("Kafka", &kafka, begun.elapsed());
 
-        let step = Instant::now();
+        let begun = Instant::now();
         let embedded = match start.dynamodb {
             Some(_) => None,
             None => Some(EmbeddedDynamoDb::start(start.dynamodb_port).await?),
         };
         let dynamodb = embedded.as_ref().map(EmbeddedDynamoDb::url).or(start.dynamodb.clone()).unwrap_or_default();
         dynamodb::create_tables(&dynamodb, &template.tables).await?;
-        console::ready("DynamoDB", &dynamodb, step.elapsed());
+        console::ready("DynamoDB", &dynamodb, begun.elapsed());
 
-        let step = Instant::now();
+        let begun = Instant::now();
         let binaries = binaries::build().await?;
         let folder = binaries.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        console::ready("functions", &format!("built ({folder})"), step.elapsed());
+        console::ready("functions", &format!("built ({folder})"), begun.elapsed());
 
-        let step = Instant::now();
+        let begun = Instant::now();
         let host = host(&template, start, port, &dynamodb, &binaries)?;
         let tasks = TaskTracker::new();
         let places = places(&template, port, &kafka, &dynamodb);
@@ -129,7 +129,7 @@ impl System {
         let servers = listeners.into_iter().map(|listener| serve(listener, router.clone())).collect();
         host.warm().await;
         let processes = format!("a process of each is warm, logs in {}", logs(port).display());
-        console::ready("Lambda", &processes, step.elapsed());
+        console::ready("Lambda", &processes, begun.elapsed());
 
         for mapping in template.mappings {
             let (topic, kafka, host, stop) = (mapping.topic.clone(), kafka.clone(), host.clone(), stop.clone());

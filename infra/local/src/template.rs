@@ -228,7 +228,7 @@ Resources:
     #[test]
     fn schedules_and_tables_are_read() {
         let template = read(&[]);
-        assert_eq!(template.schedules[0].period, Duration::from_secs(60));
+        assert_eq!(template.schedules[0].period, Duration::from_mins(1));
         assert_eq!(template.schedules[0].input, r#"{"a":1}"#);
         let table = &template.tables[0];
         assert_eq!((table.name.as_str(), table.ttl.as_deref()), ("Table", Some("ttl")));

@@ -120,7 +120,13 @@ fn any_or<T: std::str::FromStr>(names: &[String]) -> Option<Vec<T>> {
 
 #[cfg(test)]
 mod tests {
+    use axum::{
+        body::{Body, to_bytes},
+        extract::connect_info::MockConnectInfo,
+        http::Request,
+    };
     use serde_json::json;
+    use tower::ServiceExt as _;
 
     use super::*;
     use crate::{invoke::InvokeError, template::HttpRoute};
@@ -142,56 +148,54 @@ mod tests {
         }
     }
 
-    async fn serve(cors: Option<Cors>) -> String {
+    async fn get(cors: Option<Cors>, path: &str, origin: &str) -> Response {
         let route =
             |path: &str| HttpRoute { method: "GET".to_owned(), path: path.to_owned(), function: "f".to_owned() };
         let api = HttpApi { id: "rest".to_owned(), routes: vec![route("/"), route("/{thing}")], cors };
         let router = router(HttpGateway { api, invoker: Arc::new(Echo), domain: "localhost".to_owned() });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}/api", listener.local_addr().unwrap());
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
-        base
+        let request = Request::builder().uri(format!("/api{path}")).header(header::ORIGIN, origin);
+        let router = router.layer(MockConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
+        router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
-    async fn get(base: &str, path: &str) -> (u16, String) {
-        let response = reqwest::get(format!("{base}{path}")).await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
+    async fn answer(path: &str) -> (u16, String) {
+        let response = get(None, path, "").await;
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
     #[tokio::test]
     async fn the_function_answers_with_status_headers_and_body() {
-        let base = serve(None).await;
-        let response = reqwest::get(format!("{base}/a%20b")).await.unwrap();
-        assert_eq!(
-            (response.status().as_u16(), &response.headers()["etag"]),
-            (202, &HeaderValue::from_static("\"1\""))
-        );
-        assert_eq!(response.text().await.unwrap(), "/a b");
-        assert_eq!(get(&base, "").await, (202, "/".to_owned()));
-        assert_eq!(get(&base, "/plain").await, (200, r#"{"any":"json"}"#.to_owned()));
+        assert_eq!(get(None, "/a", "").await.headers()["etag"], "\"1\"");
+        assert_eq!(answer("/a%20b").await, (202, "/a b".to_owned()));
+        assert_eq!(answer("").await, (202, "/".to_owned()));
+        assert_eq!(answer("/plain").await, (200, r#"{"any":"json"}"#.to_owned()));
     }
 
     #[tokio::test]
     async fn what_api_gateway_says_itself_is_a_message() {
-        let base = serve(None).await;
-        assert_eq!(get(&base, "/a/b").await, (404, r#"{"message":"Not Found"}"#.to_owned()));
-        assert_eq!(get(&base, "/crash").await, (500, r#"{"message":"Internal Server Error"}"#.to_owned()));
-        assert_eq!(get(&base, "/slow").await, (503, r#"{"message":"Service Unavailable"}"#.to_owned()));
+        assert_eq!(answer("/a/b").await, (404, r#"{"message":"Not Found"}"#.to_owned()));
+        assert_eq!(answer("/crash").await, (500, r#"{"message":"Internal Server Error"}"#.to_owned()));
+        assert_eq!(answer("/slow").await, (503, r#"{"message":"Service Unavailable"}"#.to_owned()));
     }
 
     #[tokio::test]
     async fn only_pages_of_allowed_origins_may_read() {
-        let origins = vec!["https://a.example".to_owned()];
-        let cors =
-            Cors { origins, methods: vec!["GET".to_owned()], exposed: vec!["etag".to_owned()], ..Cors::default() };
-        let base = serve(Some(cors)).await;
-        let origin_of = async |origin: &str| {
-            let request = reqwest::Client::new().get(format!("{base}/x")).header("origin", origin);
-            let response = request.send().await.unwrap();
-            response.headers().get("access-control-allow-origin").map(|origin| origin.to_str().unwrap().to_owned())
+        let origins = vec!["https://a.example".to_owned(), "http://localhost:*".to_owned()];
+        let cors = Cors { origins, methods: vec!["GET".to_owned()], ..Cors::default() };
+        let allowed = async |origin: &str| {
+            let response = get(Some(cors.clone()), "/x", origin).await;
+            response
+                .headers()
+                .get(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+                .map(|origin| origin.to_str().unwrap().to_owned())
         };
-        assert_eq!(origin_of("https://a.example").await.as_deref(), Some("https://a.example"));
-        assert_eq!(origin_of("https://b.example").await, None);
+        for origin in ["https://a.example", "http://localhost:5173"] {
+            assert_eq!(allowed(origin).await.as_deref(), Some(origin));
+        }
+        for origin in ["https://b.example", "https://a.example.org", "http://localhost.example"] {
+            assert_eq!(allowed(origin).await, None, "{origin}");
+        }
     }
 }

@@ -75,18 +75,17 @@ pub(crate) fn event(api_id: &str, domain: &str, matched: &Matched, request: &Req
     }
     if !request.body.is_empty() {
         let is_text = header(header::CONTENT_TYPE).is_some_and(|kind| is_text(&kind));
-        match std::str::from_utf8(&request.body).ok().filter(|_| is_text) {
-            Some(text) => event["body"] = text.into(),
-            None => {
-                event["body"] = BASE64_STANDARD.encode(&request.body).into();
-                event["isBase64Encoded"] = true.into();
-            }
+        if let Some(text) = std::str::from_utf8(&request.body).ok().filter(|_| is_text) {
+            event["body"] = text.into();
+        } else {
+            event["body"] = BASE64_STANDARD.encode(&request.body).into();
+            event["isBase64Encoded"] = true.into();
         }
     }
     event
 }
 
-fn joined(values: Vec<String>) -> Value {
+fn joined(values: &[String]) -> Value {
     values.join(",").into()
 }
 

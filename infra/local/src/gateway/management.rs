@@ -76,22 +76,18 @@ fn refuse(status: StatusCode, kind: &'static str, message: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
-    use reqwest::{Client, Method};
+    use axum::{
+        body::Body,
+        http::{Method, Request},
+    };
+    use tower::ServiceExt as _;
 
     use super::{super::connection, *};
 
-    async fn serve(connections: Connections) -> SocketAddr {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router("api", "ws", connections)).await });
-        address
-    }
-
-    async fn call(address: SocketAddr, method: Method, id: &str, body: Vec<u8>) -> (u16, String) {
-        let url = format!("http://{address}{EXECUTE_API}/api/ws/@connections/{id}");
-        let response = Client::new().request(method, url).body(body).send().await.unwrap();
+    async fn call(connections: &Connections, method: Method, id: &str, body: Vec<u8>) -> (u16, String) {
+        let uri = format!("{EXECUTE_API}/api/ws/@connections/{id}");
+        let request = Request::builder().method(method).uri(uri).body(Body::from(body)).unwrap();
+        let response = router("api", "ws", connections.clone()).oneshot(request).await.unwrap();
         let kind = response.headers().get("x-amzn-errortype").map(|kind| kind.to_str().unwrap().to_owned());
         (response.status().as_u16(), kind.unwrap_or_default())
     }
@@ -100,16 +96,15 @@ mod tests {
     async fn a_post_reaches_the_client_also_when_its_id_is_encoded() {
         let connections = Connections::default();
         let (_open, mut outgoing) = connections.open(connection::client("ab="));
-        let address = serve(connections).await;
-        assert_eq!(call(address, Method::POST, "ab%3D", b"hello".to_vec()).await, (200, String::new()));
+        assert_eq!(call(&connections, Method::POST, "ab%3D", b"hello".to_vec()).await, (200, String::new()));
         assert_eq!(outgoing.recv().await.unwrap().0, "hello");
     }
 
     #[tokio::test]
     async fn a_connection_that_is_not_open_is_gone() {
-        let address = serve(Connections::default()).await;
+        let connections = Connections::default();
         for method in [Method::POST, Method::GET, Method::DELETE] {
-            assert_eq!(call(address, method, "x", Vec::new()).await, (410, "GoneException".to_owned()));
+            assert_eq!(call(&connections, method, "x", Vec::new()).await, (410, "GoneException".to_owned()));
         }
     }
 
@@ -117,20 +112,18 @@ mod tests {
     async fn more_than_128_kb_is_too_large() {
         let connections = Connections::default();
         let (_open, _outgoing) = connections.open(connection::client("a"));
-        let address = serve(connections).await;
-        assert_eq!(call(address, Method::POST, "a", vec![b'x'; MAX_MESSAGE]).await.0, 200);
+        assert_eq!(call(&connections, Method::POST, "a", vec![b'x'; MAX_MESSAGE]).await.0, 200);
         let too_large = (413, "PayloadTooLargeException".to_owned());
-        assert_eq!(call(address, Method::POST, "a", vec![b'x'; MAX_MESSAGE + 1]).await, too_large);
+        assert_eq!(call(&connections, Method::POST, "a", vec![b'x'; MAX_MESSAGE + 1]).await, too_large);
     }
 
     #[tokio::test]
     async fn a_client_that_does_not_read_is_limited() {
         let connections = Connections::default();
         let (_open, _outgoing) = connections.open(connection::client("a"));
-        let address = serve(connections).await;
         let mut answers = Vec::new();
         for _ in 0..20 {
-            answers.push(call(address, Method::POST, "a", vec![b'x'; MAX_MESSAGE]).await);
+            answers.push(call(&connections, Method::POST, "a", vec![b'x'; MAX_MESSAGE]).await);
         }
         assert_eq!(answers.last(), Some(&(429, "LimitExceededException".to_owned())));
     }
@@ -139,8 +132,7 @@ mod tests {
     async fn deleting_asks_the_connection_to_close() {
         let connections = Connections::default();
         let (open, _outgoing) = connections.open(connection::client("a"));
-        let address = serve(connections).await;
-        assert_eq!(call(address, Method::DELETE, "a", Vec::new()).await.0, 204);
+        assert_eq!(call(&connections, Method::DELETE, "a", Vec::new()).await.0, 204);
         open.closing().await;
     }
 }

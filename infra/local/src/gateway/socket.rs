@@ -1,5 +1,8 @@
 //! The WebSocket API: handshake, messages, and the end of a connection.
 
+#[cfg(test)]
+mod tests;
+
 use std::{future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
@@ -20,6 +23,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error, Message, Utf8Bytes,
+        error::ProtocolError,
         handshake::server::create_response_with_body,
         protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
     },
@@ -40,10 +44,10 @@ use crate::{invoke::Invoke, template::SocketApi};
 const MAX_FRAME: usize = 32 * 1024;
 
 /// A connection on which nothing comes or goes for this long is closed.
-const MAX_IDLE: Duration = Duration::from_secs(10 * 60);
+const MAX_IDLE: Duration = Duration::from_mins(10);
 
 /// No connection lives longer.
-const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
+const MAX_AGE: Duration = Duration::from_hours(2);
 
 /// How long a client has to answer a close frame.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -192,7 +196,7 @@ impl<I: Invoke> SocketGateway<I> {
                 }
                 // One message at a time: a client's requests are answered in their order.
                 frame = socket.next(), if work.is_none() => match frame {
-                    Some(Ok(Message::Text(text))) => work = self.message(client, text),
+                    Some(Ok(Message::Text(text))) => work = Some(self.message(client, &text)),
                     Some(Ok(Message::Binary(_))) => break Ending::Server(CloseCode::Unsupported, "Binary is not supported"),
                     Some(Ok(Message::Close(frame))) => break Ending::Client(frame),
                     Some(Ok(_)) => {}
@@ -214,14 +218,14 @@ impl<I: Invoke> SocketGateway<I> {
     }
 
     /// What is to be done for a message.
-    fn message<'a>(&'a self, client: &'a Client, text: Utf8Bytes) -> Option<Work<'a>> {
-        let Some((key, route)) = route::of_message(&self.api, &text).and_then(|key| self.api.routes.get_key_value(key))
+    fn message<'a>(&'a self, client: &'a Client, text: &str) -> Work<'a> {
+        let Some((key, route)) = route::of_message(&self.api, text).and_then(|key| self.api.routes.get_key_value(key))
         else {
             let forbidden =
                 json!({"message": "Forbidden", "connectionId": client.connection_id, "requestId": new_id()});
-            return Some(async move { Some(forbidden.to_string().into()) }.boxed());
+            return async move { Some(forbidden.to_string().into()) }.boxed();
         };
-        let event = self.events.message(key, client, &text, Timestamp::now());
+        let event = self.events.message(key, client, text, Timestamp::now());
         let work = async move {
             match integrate(&*self.invoker, &route.function, &event.json).await {
                 Ok(answer) if route.answers => body(&answer),
@@ -229,7 +233,7 @@ impl<I: Invoke> SocketGateway<I> {
                 Err(_) => Some(internal_error(client, &event).into()),
             }
         };
-        Some(work.boxed())
+        work.boxed()
     }
 }
 
@@ -254,6 +258,7 @@ fn broken(error: &Error) -> Ending {
     match error {
         Error::Capacity(_) => Ending::Server(CloseCode::Size, "Message too big"),
         Error::Utf8(_) => Ending::Server(CloseCode::Invalid, "Not UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::Lost,
         Error::Protocol(_) => Ending::Server(CloseCode::Protocol, "Protocol error"),
         _ => Ending::Lost,
     }

@@ -34,12 +34,12 @@ impl SocketEvents {
         let mut event = self.event("$connect", "CONNECT", client, now);
         let pairs = || headers.iter().map(|(name, value)| (name.as_str(), lossy(value.as_bytes())));
         event.json["headers"] = grouped(pairs(), last).into();
-        event.json["multiValueHeaders"] = grouped(pairs(), Value::from).into();
+        event.json["multiValueHeaders"] = grouped(pairs(), all).into();
         let query: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         if !query.is_empty() {
             let pairs = || query.iter().map(|(name, value)| (name.as_str(), value.clone()));
             event.json["queryStringParameters"] = grouped(pairs(), last).into();
-            event.json["multiValueQueryStringParameters"] = grouped(pairs(), Value::from).into();
+            event.json["multiValueQueryStringParameters"] = grouped(pairs(), all).into();
         }
         event
     }
@@ -62,7 +62,7 @@ impl SocketEvents {
             ("x-restapi", String::new()),
         ];
         event.json["headers"] = grouped(headers.iter().cloned(), last).into();
-        event.json["multiValueHeaders"] = grouped(headers.into_iter(), Value::from).into();
+        event.json["multiValueHeaders"] = grouped(headers.into_iter(), all).into();
         event.json["requestContext"]["disconnectStatusCode"] = code.into();
         event.json["requestContext"]["disconnectReason"] = reason.into();
         event
@@ -92,8 +92,12 @@ impl SocketEvents {
     }
 }
 
-fn last(values: Vec<String>) -> Value {
-    values.into_iter().next_back().into()
+fn all(values: &[String]) -> Value {
+    values.into()
+}
+
+fn last(values: &[String]) -> Value {
+    values.last().cloned().into()
 }
 
 fn lossy(bytes: &[u8]) -> String {

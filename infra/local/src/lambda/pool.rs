@@ -15,10 +15,10 @@ use crate::{console, invoke::InvokeError};
 
 /// A function runs at most this many invocations at a time, each in a process of its own; more wait. Enough to keep the
 /// cores of a laptop busy, few enough to leave it its memory.
-const MAX_PROCESSES: usize = 10;
+pub(super) const MAX_PROCESSES: usize = 10;
 
 /// A process that was idle this long ends, if it is not the last one.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 pub(super) struct Pool {
     launch: Launch,

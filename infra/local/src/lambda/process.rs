@@ -29,7 +29,7 @@ const INIT: Duration = Duration::from_secs(10);
 pub(super) struct Process {
     function: String,
     pid: u32,
-    to_process: mpsc::Sender<Invocation>,
+    outgoing: mpsc::Sender<Invocation>,
     invocations: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
     pending: Mutex<Option<Pending>>,
     taken: AtomicU64,
@@ -75,11 +75,11 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         log.follow(child.stdout.take(), child.stderr.take());
-        let (to_process, invocations) = mpsc::channel(1);
+        let (outgoing, invocations) = mpsc::channel(1);
         let process = Arc::new(Self {
             function: launch.name.clone(),
             pid: child.id().unwrap_or_default(),
-            to_process,
+            outgoing,
             invocations: tokio::sync::Mutex::new(invocations),
             pending: Mutex::new(None),
             taken: AtomicU64::new(0),
@@ -160,7 +160,7 @@ impl Process {
         let outcome = tokio::select! {
             biased;
             answer = async {
-                let _ = self.to_process.send(invocation).await;
+                let _ = self.outgoing.send(invocation).await;
                 answered.await
             } => answer.unwrap_or(Err(InvokeError::Crashed)),
             () = self.exited.cancelled() => Err(InvokeError::Crashed),

@@ -143,11 +143,12 @@ impl Call<'_> {
         while let Some((before, after)) = rest.split_once("${") {
             let (name, after) = after.split_once('}').ok_or_else(|| self.error("has a ${ without }"))?;
             result.push_str(before);
-            result.push_str(&match (name.strip_prefix('!'), names.and_then(|names| names.get(name.trim()))) {
+            let value = match (name.strip_prefix('!'), names.and_then(|names| names.get(name.trim()))) {
                 (Some(literal), _) => format!("${{{literal}}}"),
                 (None, Some(value)) => self.text(value)?,
                 (None, None) => self.named(name.trim())?,
-            });
+            };
+            result.push_str(&value);
             rest = after;
         }
         Ok((result + rest).into())

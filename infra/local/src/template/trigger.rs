@@ -98,9 +98,9 @@ mod tests {
 
     #[test]
     fn rates_are_minutes_hours_and_days() {
-        assert_eq!(rate("rate(1 minute)"), Some(Duration::from_secs(60)));
-        assert_eq!(rate("rate(5 minutes)"), Some(Duration::from_secs(300)));
-        assert_eq!(rate("rate(2 hours)"), Some(Duration::from_secs(7200)));
+        assert_eq!(rate("rate(1 minute)"), Some(Duration::from_mins(1)));
+        assert_eq!(rate("rate(5 minutes)"), Some(Duration::from_mins(5)));
+        assert_eq!(rate("rate(2 hours)"), Some(Duration::from_hours(2)));
         for none in
             ["rate(0 minutes)", "rate(1 second)", "rate(minute)", "cron(* * * * ? *)", "at(2026-01-01T00:00:00)"]
         {
