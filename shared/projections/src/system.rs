@@ -154,27 +154,25 @@ impl Projection for System {
     }
 
     fn view(&self, _: &ChannelId, now: Timestamp) -> SystemHealth {
-        let nodes: Vec<Node> = self
-            .0
-            .iter()
-            .filter(|(_, reading)| now.since(reading.at) <= GONE_AFTER)
-            .map(|(node_id, reading)| Node {
-                node_id: node_id.clone(),
-                cpu_usage: reading.cpu_millis as f64 / 1e3,
-                memory_usage: reading.memory_millis as f64 / 1e3,
-                active_calls: reading.active_calls,
-                seen_at: reading.at,
-                stale: now.since(reading.at) > STALE_AFTER,
-            })
-            .collect();
-        let mean = |usage: fn(&Node) -> f64| {
-            let live: Vec<f64> = nodes.iter().filter(|node| !node.stale).map(usage).collect();
-            if live.is_empty() { 0.0 } else { live.iter().sum::<f64>() / live.len() as f64 }
+        let shown = || self.0.iter().filter(|(_, reading)| now.since(reading.at) <= GONE_AFTER);
+        let is_stale = |reading: &Reading| now.since(reading.at) > STALE_AFTER;
+        let mean = |usage: fn(&Reading) -> u64| {
+            let live: Vec<u64> = shown().map(|(_, reading)| reading).filter(|r| !is_stale(r)).map(usage).collect();
+            if live.is_empty() { 0.0 } else { live.iter().sum::<u64>() as f64 / live.len() as f64 / 1e3 }
         };
         SystemHealth {
-            cpu_usage: mean(|node| node.cpu_usage),
-            memory_usage: mean(|node| node.memory_usage),
-            nodes,
+            cpu_usage: mean(|reading| reading.cpu_millis),
+            memory_usage: mean(|reading| reading.memory_millis),
+            nodes: shown()
+                .map(|(node_id, reading)| Node {
+                    node_id: node_id.clone(),
+                    cpu_usage: reading.cpu_millis as f64 / 1e3,
+                    memory_usage: reading.memory_millis as f64 / 1e3,
+                    active_calls: reading.active_calls,
+                    seen_at: reading.at,
+                    stale: is_stale(reading),
+                })
+                .collect(),
             ..SystemHealth::default()
         }
     }

@@ -1,0 +1,217 @@
+//! The local system as a child process, on ports of its own.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use crate::{Producer, Rest, Socket};
+
+/// Starting includes building the functions where they are not built yet.
+const START: Duration = Duration::from_mins(20);
+
+/// What differs from a plain start.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// A DynamoDB elsewhere.
+    pub dynamodb: Option<String>,
+    /// Variables of the functions to be overridden, `NAME=VALUE`.
+    pub environment: Vec<String>,
+}
+
+/// A running local system; it is stopped when this is dropped.
+pub struct System {
+    child: Child,
+    port: u16,
+    kafka: String,
+    dynamodb: String,
+}
+
+impl System {
+    /// Starts a system without the simulator and waits until it is ready.
+    pub async fn start(options: Options) -> Result<Self> {
+        let [port, kafka_port, dynamodb_port] = free_ports()?;
+        let log = create_log(port)?;
+        let mut command = Command::new(binary()?);
+        command
+            .current_dir(workspace())
+            .arg("--no-simulator")
+            .args(["--port", &port.to_string(), "--kafka-port", &kafka_port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true);
+        match &options.dynamodb {
+            Some(url) => command.args(["--dynamodb", url]),
+            None => command.args(["--dynamodb-port", &dynamodb_port.to_string()]),
+        };
+        for variable in &options.environment {
+            command.args(["--env", variable]);
+        }
+        let child = command.spawn().context("the local system cannot be started")?;
+        let dynamodb = options.dynamodb.unwrap_or_else(|| format!("http://localhost:{dynamodb_port}"));
+        let mut system = Self { child, port, kafka: format!("localhost:{kafka_port}"), dynamodb };
+        system.wait_until_ready().await?;
+        Ok(system)
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let rest = self.rest(None);
+        while begun.elapsed() < START {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the local system ended with {status}; see {}", log_path(self.port).display());
+            }
+            if matches!(rest.get("/health/ready").await, Ok((status, _)) if status.is_success()) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("the local system is not ready after {START:?}; see {}", log_path(self.port).display())
+    }
+
+    /// A Kafka producer.
+    pub fn producer(&self) -> Result<Producer> {
+        Producer::new(&self.kafka)
+    }
+
+    /// A REST client.
+    #[must_use]
+    pub fn rest(&self, token: Option<&str>) -> Rest {
+        Rest::new(format!("http://localhost:{}/api", self.port), token.map(ToOwned::to_owned))
+    }
+
+    /// Where sockets are opened.
+    #[must_use]
+    pub fn socket_url(&self, query: &str) -> String {
+        format!("ws://localhost:{}/ws{query}", self.port)
+    }
+
+    /// A socket opened with the token in the query.
+    pub async fn socket(&self, token: &str) -> Result<Socket> {
+        let opened = Socket::open(&self.socket_url(&format!("?token={token}")), None).await?;
+        opened.map_err(|refused| anyhow::anyhow!("refused: {refused:?}"))
+    }
+
+    /// A token as `cargo dev token` prints it.
+    pub async fn token(&self, arguments: &[&str]) -> Result<String> {
+        let output = Command::new(binary()?).current_dir(workspace()).arg("token").args(arguments).output().await?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout)?;
+        Ok(text.lines().last().context("no token was printed")?.trim().to_owned())
+    }
+
+    /// A token of a tenant with all that reading needs.
+    pub async fn tenant_token(&self, tenant: &str) -> Result<String> {
+        self.token(&["--tenant", tenant]).await
+    }
+
+    /// What runs, as the system tells it at `/_local`.
+    pub async fn status(&self) -> Result<Value> {
+        let response = reqwest::get(format!("http://localhost:{}/_local", self.port)).await?;
+        Ok(serde_json::from_str(&response.text().await?)?)
+    }
+
+    /// The process ids of a function.
+    pub async fn processes(&self, function: &str) -> Result<Vec<u32>> {
+        let status = self.status().await?;
+        let functions = status["functions"].as_array().context("no functions")?;
+        let function = functions.iter().find(|known| known["name"] == function).context("no such function")?;
+        let processes = function["processes"].as_array().context("no processes")?;
+        Ok(processes.iter().filter_map(|process| u32::try_from(process["pid"].as_u64()?).ok()).collect())
+    }
+
+    /// What `cargo dev` tools print, run against this system's DynamoDB or Kafka.
+    pub async fn tool(&self, arguments: &[&str]) -> Result<String> {
+        let output = Command::new(binary()?).current_dir(workspace()).args(arguments).output().await?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Where Kafka listens.
+    #[must_use]
+    pub fn kafka(&self) -> &str {
+        &self.kafka
+    }
+
+    /// Where DynamoDB listens.
+    #[must_use]
+    pub fn dynamodb(&self) -> &str {
+        &self.dynamodb
+    }
+
+    /// The process id of the system itself.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// The file that holds what the system printed.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        log_path(self.port)
+    }
+
+    /// Asks the system to stop, as Ctrl-C does, and waits for its end.
+    pub async fn stop(mut self) -> Result<std::process::ExitStatus> {
+        let pid = self.pid().context("it has ended already")?;
+        signal(pid, "INT").await?;
+        Ok(tokio::time::timeout(crate::PATIENCE, self.child.wait()).await.context("it does not stop")??)
+    }
+}
+
+/// Sends a signal to a process.
+pub async fn signal(pid: u32, name: &str) -> Result<()> {
+    Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status().await?;
+    Ok(())
+}
+
+fn workspace() -> &'static Path {
+    // The parent exists: this crate lies in the workspace.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// The local system's binary, built once in each test process. Cargo holds no lock while tests run.
+fn binary() -> Result<&'static Path> {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(path) = BINARY.get() {
+        return Ok(path);
+    }
+    let mut command = std::process::Command::new(env!("CARGO"));
+    command.current_dir(workspace()).args(["build", "--bins"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    ensure!(command.status()?.success(), "the local system cannot be built");
+    // This test's own binary lies in `target/{profile}/deps`.
+    let test = std::env::current_exe()?;
+    let folder = test.parent().and_then(Path::parent).context("a test binary lies in a folder")?;
+    Ok(BINARY.get_or_init(|| folder.join("local")))
+}
+
+/// Ports that nobody listens on. Somebody else may take one before it is used; then the system says so.
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let listeners: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}
+
+fn log_path(port: u16) -> PathBuf {
+    workspace().join(format!("target/e2e/{port}.log"))
+}
+
+fn create_log(port: u16) -> Result<std::fs::File> {
+    let path = log_path(port);
+    std::fs::create_dir_all(path.parent().context("a log lies in a folder")?)?;
+    Ok(std::fs::File::create(path)?)
+}
