@@ -48,8 +48,13 @@ mod tests {
     use super::*;
 
     fn record(offset: i64, bytes: usize) -> Encoded {
-        let json = RawValue::from_string(format!("\"{}\"", "x".repeat(bytes - 3))).unwrap();
-        Encoded { partition: 0, offset, json }
+        // As many bytes with its quotes and the comma that follows.
+        let json = format!("\"{offset:x<width$}\"", width = bytes - 3);
+        Encoded { partition: 0, json: RawValue::from_string(json).unwrap() }
+    }
+
+    fn offset(record: &Encoded) -> i64 {
+        record.json.get().trim_matches(['"', 'x']).parse().unwrap()
     }
 
     /// Splits records of these sizes into batches; gives the batches' offsets.
@@ -61,7 +66,7 @@ mod tests {
                 batches.last_mut().unwrap().add(refused).unwrap();
             }
         }
-        batches.iter().map(|batch| batch.records().iter().map(|record| record.offset).collect()).collect()
+        batches.iter().map(|batch| batch.records().iter().map(offset).collect()).collect()
     }
 
     #[test]

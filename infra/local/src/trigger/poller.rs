@@ -95,7 +95,7 @@ impl<I: Invoke> Poller<I> {
                     let pause = backoff.next_pause();
                     let count = batch.records().len();
                     tracing::warn!(
-                        "{function} failed with {count} records of {topic}: {error}; delivering them again in {pause:?}"
+                        "{function} failed on a batch of {count} from {topic}: {error}; delivering it again in {pause:?}"
                     );
                     tokio::time::sleep(pause).await;
                 }

@@ -27,7 +27,7 @@ fn lived(seed: u64, seconds: u64) -> Vec<Outgoing> {
 }
 
 fn decoded(record: &Outgoing) -> Routed {
-    let timestamp = start().plus(Duration::from_secs(3600));
+    let timestamp = start().plus(Duration::from_hours(1));
     let value = record.value.as_bytes();
     let record = Record { topic: record.topic, timestamp, default_tenant: None, value };
     projections::topic::decode(&record).unwrap()
