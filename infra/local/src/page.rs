@@ -18,8 +18,8 @@ use crate::{gateway::connection::Connections, lambda::Host};
 /// Something that can be reached.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Place {
-    name: &'static str,
-    address: String,
+    pub(crate) name: &'static str,
+    pub(crate) address: String,
 }
 
 impl Place {

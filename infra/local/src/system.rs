@@ -56,7 +56,8 @@ pub(crate) async fn run(start: &Start) -> anyhow::Result<()> {
     let _: Result<_, _> = rlimit::increase_nofile_limit(u64::MAX);
     let Some(system) = stop.run_until_cancelled(System::start(start, &stop)).await else { return Ok(()) };
     let system = system?;
-    system.greet(start, began.elapsed())?;
+    console::heading(&format!("ready in {}", console::duration(began.elapsed())));
+    system.greet(start)?;
     stop.cancelled().await;
     console::line("\n  stopping …");
     system.stop().await;
@@ -65,8 +66,10 @@ pub(crate) async fn run(start: &Start) -> anyhow::Result<()> {
 
 /// Shows what libraries warn of.
 fn follow_log() {
-    let filter = format!("warn,{}", kafka::QUIET);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    // Dynoxide warns of each condition that does not hold; here that is how writers find out about each other.
+    let filter = format!("warn,dynoxide=error,{}", kafka::QUIET);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).without_time();
+    log.with_ansi(::console::colors_enabled_stderr()).with_writer(std::io::stderr).init();
 }
 
 /// The running system.
@@ -124,13 +127,16 @@ impl System {
         let begun = Instant::now();
         let host = host(&template, start, port, &dynamodb, &binaries)?;
         let tasks = TaskTracker::new();
-        let places = places(&template, port, &kafka, &dynamodb);
+        let apis = apis(&template, port);
+        let mut places = apis.clone();
+        places.extend([Place::new("Kafka", kafka.clone()), Place::new("DynamoDB", dynamodb.clone())]);
         let router = router(&template, &host, port, places, stop, &tasks);
         let servers = listeners.into_iter().map(|listener| serve(listener, router.clone())).collect();
         host.warm().await;
         let processes = format!("a process of each is warm, logs in {}", logs(port).display());
         console::ready("Lambda", &processes, begun.elapsed());
 
+        let begun = Instant::now();
         for mapping in template.mappings {
             let (topic, kafka, host, stop) = (mapping.topic.clone(), kafka.clone(), host.clone(), stop.clone());
             tasks.spawn(async move {
@@ -142,21 +148,20 @@ impl System {
         for schedule in template.schedules {
             tasks.spawn(scheduler::run(schedule, host.clone(), stop.clone()));
         }
+        for api in apis {
+            console::ready(api.name, &api.address, begun.elapsed());
+        }
         if !start.no_simulator {
             tasks.spawn(run_simulator(kafka, stop.clone()));
+            let pace = format!("{CAMPAIGNS} campaigns, {CALLS_PER_SECOND} calls a second");
+            console::ready("simulator", &pace, begun.elapsed());
         }
         Ok(Self { host, tasks, port, _servers: servers, _kafka: broker, _dynamodb: embedded })
     }
 
     /// Says where everything is, and what to try.
-    fn greet(&self, start: &Start, took: Duration) -> anyhow::Result<()> {
+    fn greet(&self, start: &Start) -> anyhow::Result<()> {
         let port = self.port;
-        console::ready("WebSocket", &format!("ws://localhost:{port}/ws"), took);
-        console::ready("REST", &format!("http://localhost:{port}/api"), took);
-        console::ready("page", &format!("http://localhost:{port}/"), took);
-        if !start.no_simulator {
-            console::ready("simulator", &format!("{CAMPAIGNS} campaigns, {CALLS_PER_SECOND} calls a second"), took);
-        }
         let token = token::mint(DEFAULT_TENANT, "dev", &[READ_LIVE.to_owned()], TOKEN_TTL, clock::now())?;
         let hours = TOKEN_TTL.as_secs() / 3600;
         console::heading(&format!("a token, tenant {DEFAULT_TENANT}, valid for {hours} hours"));
@@ -218,15 +223,12 @@ fn host(template: &Template, start: &Start, port: u16, dynamodb: &str, binaries:
     Ok(Host::start(functions, &address))
 }
 
-fn places(template: &Template, port: u16, kafka: &str, dynamodb: &str) -> Vec<Place> {
-    let mut places = vec![Place::new("Kafka", kafka.to_owned()), Place::new("DynamoDB", dynamodb.to_owned())];
-    if template.socket_api.is_some() {
-        places.insert(0, Place::new("WebSocket", format!("ws://localhost:{port}/ws")));
-    }
-    if template.http_api.is_some() {
-        places.insert(1, Place::new("REST", format!("http://localhost:{port}/api")));
-    }
-    places
+/// What people open.
+fn apis(template: &Template, port: u16) -> Vec<Place> {
+    let socket = template.socket_api.as_ref().map(|_| Place::new("WebSocket", format!("ws://localhost:{port}/ws")));
+    let rest = template.http_api.as_ref().map(|_| Place::new("REST", format!("http://localhost:{port}/api")));
+    let page = Some(Place::new("page", format!("http://localhost:{port}/")));
+    [socket, rest, page].into_iter().flatten().collect()
 }
 
 /// All that answers on the APIs' port.

@@ -52,6 +52,9 @@ const MAX_AGE: Duration = Duration::from_hours(2);
 /// How long a client has to answer a close frame.
 const CLOSING: Duration = Duration::from_secs(2);
 
+/// A client that sends nothing for this long after a close frame has seen it.
+const DRAINING: Duration = Duration::from_millis(200);
+
 /// What a connection reads at once; there may be thousands.
 const READ_BUFFER: usize = 4 * 1024;
 
@@ -264,19 +267,24 @@ fn broken(error: &Error) -> Ending {
     }
 }
 
-/// Sends a close frame and waits for the client to be done.
+/// Sends a close frame and waits for the client's.
 async fn close(mut socket: Socket, frame: CloseFrame) {
     let closing = async {
-        if socket.send(Message::Close(Some(frame))).await.is_err() {
-            return;
+        socket.send(Message::Close(Some(frame))).await?;
+        while let Some(message) = socket.next().await {
+            if message?.is_close() {
+                break;
+            }
         }
-        // Read on without looking: unread bytes would make the kernel reset the connection, and the client would not
-        // see the close frame.
+        Ok::<_, Error>(())
+    };
+    if let Ok(Err(_)) = tokio::time::timeout(CLOSING, closing).await {
+        // What came cannot be read as frames any more. It is taken nevertheless: unread bytes would make the kernel reset
+        // the connection before the client has seen the close frame.
         let raw = socket.get_mut();
         let mut rest = [0; READ_BUFFER];
-        while raw.read(&mut rest).await.is_ok_and(|read| read > 0) {}
-    };
-    let _ = tokio::time::timeout(CLOSING, closing).await;
+        while let Ok(Ok(1..)) = tokio::time::timeout(DRAINING, raw.read(&mut rest)).await {}
+    }
 }
 
 fn internal_error(client: &Client, event: &SocketEvent) -> String {
