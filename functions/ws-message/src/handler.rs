@@ -6,15 +6,13 @@ use aws_lambda_events::{
     encodings::Body,
 };
 use projections::{ChannelId, Timestamp};
-use protocol::{ClientMessage, ErrorCode, Rejection, channel_message, error_message, pong, unsubscribed};
+use protocol::{ClientMessage, ErrorCode, Rejection, channel_message, error_message, pong, subscribed, unsubscribed};
 use runtime::PublisherWaker;
 use store::{Connection, Connections, StoreError, SubscribeError};
 use views::Reader;
 
-use crate::bounds;
-
 /// The most channels that one connection watches. A screen shows a few dozen; whoever needs more watches `campaigns`.
-const MAX_SUBSCRIPTIONS: usize = 50;
+const MAX_SUBSCRIPTIONS: usize = 100;
 
 /// What answers messages.
 pub(crate) struct Desk {
@@ -55,12 +53,22 @@ impl Desk {
         if !auth::allows(&principal, Action::Read, channel) {
             return Err(ErrorCode::Forbidden);
         }
+        if let ChannelId::All(_) = channel {
+            // Its views are too many for one message; the publisher sends each by itself, from its next tick on.
+            self.watch(id, channel, "", now).await?;
+            return Ok(subscribed(channel, now));
+        }
         let view = self.reader.view(&principal.tenant, channel, now).await.map_err(|error| failed(&error))?;
         // The view is read before the connection watches: what changes in between differs from it and will be posted.
-        let fingerprint = format!("{:x}", view.fingerprint);
-        self.connections.subscribe(id, channel, &fingerprint, MAX_SUBSCRIPTIONS).await.map_err(refused)?;
+        self.watch(id, channel, &format!("{:x}", view.fingerprint), now).await?;
+        Ok(channel_message(view.message_type, channel, &view.data, now, &view.cursor))
+    }
+
+    /// Lets the connection watch; `answered` tells the publisher what it has got already.
+    async fn watch(&self, id: &str, channel: &ChannelId, answered: &str, now: Timestamp) -> Result<(), ErrorCode> {
+        self.connections.subscribe(id, channel, answered, MAX_SUBSCRIPTIONS).await.map_err(refused)?;
         self.waker.wake_unless_leased(self.connections.shard_of(id), now).await;
-        Ok(channel_message(view.message_type, channel, &bounds::fit(view.data), now, &view.cursor))
+        Ok(())
     }
 
     async fn unsubscribe(&self, id: &str, channel: &ChannelId, now: Timestamp) -> Result<String, ErrorCode> {

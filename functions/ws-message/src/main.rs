@@ -1,6 +1,5 @@
 //! The Lambda function behind the routes `subscribe`, `unsubscribe`, `ping` and `$default`.
 
-mod bounds;
 mod handler;
 
 use handler::Desk;

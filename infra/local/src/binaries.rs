@@ -29,6 +29,14 @@ pub(crate) async fn build() -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace()).args(["build", "--bins"]).kill_on_drop(true);
+    // `cargo run` and `cargo test` tell this program which package it is. Build scripts that look at that (ring's does)
+    // would run again, and half of the workspace with them, at every change between the two.
+    for (name, _) in std::env::vars_os() {
+        let leaks = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+        if leaks.iter().any(|leak| name.to_string_lossy().starts_with(leak)) {
+            command.env_remove(name);
+        }
+    }
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }

@@ -22,14 +22,16 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let level = if ["error", "warn", "debug", "trace"].contains(&level) { level } else { "info" };
-    // The debug output of hyper and the SDK holds headers, and with them credentials.
+    // The debug output of hyper and the SDK holds headers, and with them credentials; the Lambda runtime's holds events.
+    // Its span, which carries the request's id, is made at `info`, also where only errors are logged.
     let libraries = ["aws_config", "aws_runtime", "aws_smithy_runtime", "h2", "hyper", "hyper_util", "rustls"];
     let directives = libraries.iter().fold(level.to_owned(), |all, library| format!("{all},{library}=warn"));
+    let directives = format!("{directives},lambda_runtime=info");
     tracing_subscriber::fmt::Subscriber::builder()
         .json()
         .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
+        .with_current_span(false)
+        .with_span_list(true)
         .with_env_filter(EnvFilter::new(directives))
         .with_writer(writer)
         .finish()
@@ -61,14 +63,16 @@ mod tests {
     fn a_line_is_json_with_the_requests_id_and_libraries_stay_quiet() {
         let page = Page::default();
         let writer = page.clone();
-        tracing::subscriber::with_default(subscriber("debug", move || writer.clone()), || {
-            let _span = tracing::info_span!("Lambda runtime invoke", requestId = "r-1").entered();
-            tracing::info!(applied = 3, "folded");
+        tracing::subscriber::with_default(subscriber("warn", move || writer.clone()), || {
+            let _invoke = tracing::info_span!(target: "lambda_runtime::layers", "invoke", requestId = "r-1").entered();
+            let _inner = tracing::error_span!("inner").entered();
+            tracing::warn!(applied = 3, "folded");
+            tracing::info!("not wanted");
             tracing::debug!(target: "hyper", "authorization: Bearer secret");
         });
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
         let line: serde_json::Value = serde_json::from_str(&text).expect("one line of JSON, and no other");
         assert_eq!((&line["message"], &line["applied"]), (&"folded".into(), &3.into()));
-        assert_eq!(line["span"]["requestId"], "r-1");
+        assert_eq!(line["spans"][0]["requestId"], "r-1");
     }
 }

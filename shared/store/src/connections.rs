@@ -34,8 +34,8 @@ pub struct Connection {
     pub user: String,
     /// What they may do.
     pub permissions: Vec<String>,
-    /// The channels that it watches, each with the cursor that the answer to its `subscribe` carried; empty where there
-    /// was none.
+    /// The channels that it watches, each with the fingerprint of the view that answered its `subscribe`; empty where
+    /// none did.
     pub channels: BTreeMap<ChannelId, String>,
     /// Whether it has never subscribed to anything and still watches what every new connection does.
     pub is_default: bool,

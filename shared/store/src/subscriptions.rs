@@ -28,23 +28,23 @@ pub enum SubscribeError {
 }
 
 impl Connections {
-    /// Lets a connection watch a channel, of at most `max`; `cursor` is the one that its answer carries. The first
+    /// Lets a connection watch a channel, of at most `max`; `answered` tells the publisher which view its answer carried. The first
     /// subscription takes the place of what every new connection watches.
     pub async fn subscribe(
         &self,
         id: &str,
         channel: &ChannelId,
-        cursor: &str,
+        answered: &str,
         max: usize,
     ) -> Result<(), SubscribeError> {
         let key = self.key(id);
         for _ in 0..MAX_ROUNDS {
             let another = self
                 .table
-                .update(&key, "SET #channels.#channel = :cursor")
+                .update(&key, "SET #channels.#channel = :answered")
                 .on_condition("#is_default = :no AND (size(#channels) < :max OR attribute_exists(#channels.#channel))")
                 .name("#channel", channel.to_string())
-                .value(":cursor", text(cursor))
+                .value(":answered", text(answered))
                 .value(":no", boolean(false))
                 .value(":max", number(max));
             let found = match another.send().await? {
@@ -55,7 +55,7 @@ impl Connections {
             if !found.is_default {
                 return Err(SubscribeError::TooMany);
             }
-            let only = AttributeValue::M(HashMap::from([(channel.to_string(), text(cursor))]));
+            let only = AttributeValue::M(HashMap::from([(channel.to_string(), text(answered))]));
             let first = self
                 .table
                 .update(&key, "SET #channels = :only, #is_default = :no")
