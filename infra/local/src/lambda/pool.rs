@@ -13,9 +13,9 @@ use tokio::sync::Semaphore;
 use super::{Launch, Log, ProcessStatus, process::Process};
 use crate::{console, invoke::InvokeError};
 
-/// A function runs at most this many invocations at a time, each in a process of its own; more wait. Enough to keep the
-/// cores of a laptop busy, few enough to leave it its memory.
-pub(super) const MAX_PROCESSES: usize = 10;
+/// A function runs at most this many invocations at a time, each in a process of its own; more wait. Each process takes
+/// some 20 MB, there are several functions, and more processes than cores make none of them faster.
+pub(super) const MAX_PROCESSES: usize = 4;
 
 /// A process that was idle this long ends, if it is not the last one.
 const IDLE: Duration = Duration::from_mins(1);
