@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 const CAMPAIGNS: usize = 50;
 const RECORDS: usize = 20_000;
 
+/// How often all processes of `ingest` are killed while the records come in.
+const KILLS: usize = 20;
+
 /// A small generator of its own, so that the same calls are made at every run.
 struct Dice(u64);
 
@@ -150,18 +153,21 @@ async fn counts_equal_a_recount_although_ingest_is_killed_again_and_again() {
     let producer = system.producer().unwrap();
     let mut dice = Dice(4);
     let mut killed = 0;
-    for (round, chunk) in events.chunks(400).enumerate() {
+    for chunk in events.chunks(RECORDS / KILLS) {
         producer.send_campaigns(chunk).await.unwrap();
+        let running = eventually("ingest runs", async || {
+            let pids = system.processes("ingest").await.ok()?;
+            (!pids.is_empty()).then_some(pids)
+        })
+        .await;
         // Some die while they decode, some while they write, some between the write and the answer.
         tokio::time::sleep(Duration::from_millis(dice.roll(60))).await;
-        if round % 2 == 0 {
-            for pid in system.processes("ingest").await.unwrap() {
-                signal(pid, "KILL").await.unwrap();
-                killed += 1;
-            }
+        for pid in running {
+            signal(pid, "KILL").await.unwrap();
+            killed += 1;
         }
     }
-    assert!(killed >= 15, "only {killed} processes were there to be killed");
+    assert!(killed >= KILLS);
 
     let rest = system.rest(Some(&token));
     for (id, count) in &expected {
