@@ -95,8 +95,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
             let successor = lease.successor.as_deref().filter(|_| end == End::HandedOver);
             self.leases.release(self.shard, &lease, successor, (self.clock)()).await?;
             // Who connected just before the release saw the lease held and called no publisher: look once more.
-            let version = self.desk.connections.version(self.shard).await?;
-            if end != End::NobodyWatches || shard.version() == Some(version) {
+            if end != End::NobodyWatches || !self.has_changed_since(&shard).await? {
                 return Ok(end);
             }
         }
@@ -166,6 +165,11 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
         Timestamp::from_millis(self.deadline.as_millis() - i64::try_from(FAREWELL.as_millis()).unwrap_or(0))
     }
 
+    /// Whether connections have come or gone since the shard read them.
+    async fn has_changed_since(&self, shard: &Shard<G>) -> Result<bool, StoreError> {
+        Ok(shard.version() != Some(self.desk.connections.version(self.shard).await?))
+    }
+
     async fn save(&self, shard: &Shard<G>, lease: &Lease) -> Result<(), StoreError> {
         let bytes = shard.published((self.clock)()).into_bytes();
         // Refused only if the lease is lost; the next renewal says so too.
@@ -180,3 +184,6 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

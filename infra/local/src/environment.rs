@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use crate::{
     gateway::management::EXECUTE_API,
-    lambda::{INVOKE, Launch},
+    lambda::Launch,
     template::{Function, REGION},
     token::{DEFAULT_TENANT, LOCAL_SECRET},
 };
@@ -93,7 +93,7 @@ fn of_lambda(function: &Function, endpoints: &Endpoints) -> BTreeMap<String, Str
         // No request may reach AWS itself by mistake: the local system answers 404.
         ("AWS_ENDPOINT_URL", format!("{gateway}/_aws")),
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.clone()),
-        ("AWS_ENDPOINT_URL_LAMBDA", format!("{gateway}{INVOKE}")),
+        ("AWS_ENDPOINT_URL_LAMBDA", gateway.clone()),
         ("TZ", ":UTC".to_owned()),
     ];
     let own = ["PATH", "RUST_BACKTRACE"].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
@@ -159,7 +159,7 @@ mod tests {
     fn functions_see_the_local_endpoints() {
         let environment = environment(&[], &[]);
         assert_eq!(environment["AWS_ENDPOINT_URL_DYNAMODB"], "http://127.0.0.1:8000");
-        assert_eq!(environment["AWS_ENDPOINT_URL_LAMBDA"], "http://127.0.0.1:4000/_aws/lambda");
+        assert_eq!(environment["AWS_ENDPOINT_URL_LAMBDA"], "http://127.0.0.1:4000");
         assert_eq!(environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], "256");
     }
 }

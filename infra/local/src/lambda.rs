@@ -25,10 +25,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::{
-    api::{INVOKE, router},
-    log::Log,
-};
+pub(crate) use self::{api::router, log::Log};
 use self::{pool::Pool, process::State};
 use crate::invoke::{Invoke, InvokeError};
 

@@ -213,12 +213,19 @@ fn host(template: &Template, start: &Start, port: u16, dynamodb: &str, binaries:
     let address = format!("127.0.0.1:{port}");
     let endpoints =
         Endpoints { gateway: format!("http://{address}"), dynamodb: dynamodb.replace("//localhost:", "//127.0.0.1:") };
+    let mut given = Vec::new();
+    if start.kafka.is_none() && start.dynamodb.is_some() {
+        // The embedded Kafka counts its offsets from 0 at every start. In a DynamoDB that outlives it, new records would
+        // look already seen; so every start is an epoch of its own.
+        given.push(("TOPIC_EPOCH".to_owned(), clock::now().as_seconds().to_string()));
+    }
+    given.extend_from_slice(&start.environment);
     let folder = binaries::workspace().join(logs(port));
     let mut functions = Vec::new();
     for function in &template.functions {
         let log = Log::create(&folder, &function.name, start.verbose);
         let log = log.with_context(|| format!("no log can be written in {}", folder.display()))?;
-        functions.push((environment::launch(function, &endpoints, &start.environment, binaries), log));
+        functions.push((environment::launch(function, &endpoints, &given, binaries), log));
     }
     Ok(Host::start(functions, &address))
 }

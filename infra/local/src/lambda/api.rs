@@ -22,9 +22,6 @@ use crate::{
 /// client puts the path of `AWS_LAMBDA_RUNTIME_API` before its own.
 pub(super) const RUNTIME: &str = "/_aws/runtime";
 
-/// The endpoint of the Invoke API.
-pub(crate) const INVOKE: &str = "/_aws/lambda";
-
 /// Both APIs.
 pub(crate) fn router(host: Arc<Host>) -> Router {
     let runtime = format!("{RUNTIME}/{{function}}/{{process}}/2018-06-01/runtime");
@@ -33,7 +30,7 @@ pub(crate) fn router(host: Arc<Host>) -> Router {
         .route(&format!("{runtime}/invocation/{{request}}/response"), post(response))
         .route(&format!("{runtime}/invocation/{{request}}/error"), post(error))
         .route(&format!("{runtime}/init/error"), post(|| async { StatusCode::ACCEPTED }))
-        .route(&format!("{INVOKE}/2015-03-31/functions/{{function}}/invocations"), post(invoke))
+        .route("/2015-03-31/functions/{function}/invocations", post(invoke))
         .layer(DefaultBodyLimit::max(MAX_PAYLOAD))
         .with_state(host)
 }

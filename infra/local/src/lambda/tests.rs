@@ -72,7 +72,7 @@ impl Running {
 
     /// Status and `x-amz-function-error` of a request to the Invoke API.
     async fn call(&self, function: &str, kind: &str) -> (u16, bool) {
-        let uri = format!("{INVOKE}/2015-03-31/functions/{function}/invocations");
+        let uri = format!("/2015-03-31/functions/{function}/invocations");
         let request = Request::post(uri).header("x-amz-invocation-type", kind);
         let request = request.body(Body::from(r#"{"do":"fail"}"#)).unwrap();
         let response = router(self.host.clone()).oneshot(request).await.unwrap();

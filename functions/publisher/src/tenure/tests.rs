@@ -1,0 +1,208 @@
+//! Two publishers, one lease, a real table: who is relieved leaves no gap and repeats nothing.
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use gateway::PostError;
+use projections::{Record, TenantId, topic};
+use serde_json::{Value, json};
+use store::{Channels, Committer, Connection, Connections, Entry, SliceId, SliceKey};
+use views::Reader;
+
+use super::*;
+
+#[path = "../../../../shared/store/tests/dynamodb/table.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
+mod table;
+
+use table::TestTable;
+
+/// A post to a connection that notes who posted what.
+#[derive(Clone)]
+struct Notebook {
+    publisher: &'static str,
+    posts: Arc<Mutex<Vec<(&'static str, Value)>>>,
+}
+
+impl Post for Notebook {
+    async fn post(&self, connection_id: &str, message: Bytes) -> Result<(), PostError> {
+        assert_eq!(connection_id, "socket");
+        let message = serde_json::from_slice(&message).unwrap();
+        self.posts.lock().unwrap().push((self.publisher, message));
+        Ok(())
+    }
+}
+
+struct Stage {
+    channels: Channels,
+    connections: Connections,
+    leases: Leases,
+    committer: Committer<Channels>,
+    posts: Arc<Mutex<Vec<(&'static str, Value)>>>,
+    offset: i64,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let table = TestTable::create().await;
+        let (channels, connections) = (table.channels(None), table.connections(NonZeroU32::MIN.get()));
+        let stage = Self {
+            committer: Committer::new(channels.clone()),
+            channels,
+            connections,
+            leases: table.leases(),
+            posts: Arc::default(),
+            offset: 0,
+        };
+        stage.connect().await;
+        stage
+    }
+
+    async fn connect(&self) {
+        let connection = Connection {
+            id: "socket".to_owned(),
+            tenant: TenantId::parse("acme").unwrap(),
+            user: "ada".to_owned(),
+            permissions: Vec::new(),
+            channels: BTreeMap::from([("campaign:c".parse().unwrap(), String::new())]),
+            is_default: false,
+            connected_at: runtime::clock::now(),
+            expires_at: runtime::clock::now().plus(Duration::from_hours(1)),
+        };
+        self.connections.connect(&connection, 25, runtime::clock::now()).await.unwrap();
+    }
+
+    /// Counts one more answered call.
+    async fn answer_call(&mut self) {
+        let tenant = TenantId::parse("acme").unwrap();
+        let value = json!({"eventType": "call_answered", "campaignId": "c", "callId": format!("k{}", self.offset)});
+        let value = value.to_string();
+        let record = Record {
+            topic: "campaign.events.v1",
+            timestamp: runtime::clock::now(),
+            default_tenant: Some(&tenant),
+            value: value.as_bytes(),
+        };
+        let routed = topic::decode(&record).unwrap();
+        let slice = SliceId { epoch: 1, topic: record.topic.to_owned(), partition: 0 };
+        let key = SliceKey { tenant, channel: routed.channel, slice };
+        let entry = Entry { offset: self.offset, at: routed.at, event: routed.event };
+        self.committer.commit(&key, &[entry], runtime::clock::now()).await.unwrap();
+        self.offset += 1;
+    }
+
+    fn publisher(&self, name: &'static str, relieves: bool) -> Tenure<Notebook> {
+        let desk = Desk {
+            reader: Reader::new(self.channels.clone(), self.leases.clone(), 1),
+            channels: self.channels.clone(),
+            connections: self.connections.clone(),
+            gateway: Notebook { publisher: name, posts: Arc::clone(&self.posts) },
+            overview_interval: Duration::from_secs(1),
+        };
+        Tenure {
+            shard: 0,
+            owner: name.to_owned(),
+            relieves,
+            deadline: runtime::clock::now().plus(Duration::from_mins(2)),
+            tick: Duration::from_millis(10),
+            kafka_cluster: None,
+            leases: self.leases.clone(),
+            desk,
+            clock: runtime::clock::now,
+        }
+    }
+
+    fn posts_by(&self, publisher: &str) -> usize {
+        self.posts.lock().unwrap().iter().filter(|(by, _)| *by == publisher).count()
+    }
+
+    /// Counts calls until the publisher has posted something.
+    async fn answer_calls_until_posted_by(&mut self, publisher: &str) {
+        for _ in 0..1000 {
+            if self.posts_by(publisher) > 0 {
+                return;
+            }
+            self.answer_call().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{publisher} never posts");
+    }
+
+    async fn until_last_answered_is(&self, answered: i64) {
+        for _ in 0..1000 {
+            if self.views().last() == Some(&answered) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{answered} is never shown: {:?}", self.views());
+    }
+
+    fn views(&self) -> Vec<i64> {
+        let posts = self.posts.lock().unwrap();
+        let views = posts.iter().filter(|(_, message)| message["type"] == "metrics_update");
+        views.map(|(_, message)| message["data"]["answered"].as_i64().unwrap()).collect()
+    }
+
+    fn calls(&self) -> Vec<String> {
+        let posts = self.posts.lock().unwrap();
+        let calls = posts.iter().filter(|(_, message)| message["type"] == "call_event");
+        calls.map(|(_, message)| message["data"]["callId"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_successor_takes_over_without_a_gap_and_repeats_nothing() {
+    let mut stage = Stage::set().await;
+    stage.answer_call().await;
+    let first = tokio::spawn(stage.publisher("first", true).serve());
+    stage.until_last_answered_is(1).await;
+    stage.answer_calls_until_posted_by("first").await;
+    let second = tokio::spawn(stage.publisher("second", true).serve());
+    stage.answer_calls_until_posted_by("second").await;
+    assert_eq!(first.await.unwrap().unwrap(), End::HandedOver);
+    for _ in 0..5 {
+        stage.answer_call().await;
+    }
+    stage.until_last_answered_is(stage.offset).await;
+
+    let handed_over = stage.posts_by("first");
+    let order: Vec<&str> = stage.posts.lock().unwrap().iter().map(|(by, _)| *by).collect();
+    assert!(order[..handed_over].iter().all(|by| *by == "first"), "never two at once");
+    assert!(stage.views().is_sorted_by(|a, b| a < b), "each view once, and none older: {:?}", stage.views());
+    // The first call was there before anybody published: it is no news.
+    let told: Vec<String> = (1..stage.offset).map(|offset| format!("k{offset}")).collect();
+    assert_eq!(stage.calls(), told, "each call once, in order");
+
+    stage.connections.disconnect("socket").await.unwrap();
+    assert_eq!(second.await.unwrap().unwrap(), End::NobodyWatches);
+}
+
+#[tokio::test]
+async fn a_publisher_that_a_client_has_woken_does_not_relieve_one_at_work() {
+    let mut stage = Stage::set().await;
+    let first = tokio::spawn(stage.publisher("first", false).serve());
+    stage.answer_calls_until_posted_by("first").await;
+    assert_eq!(stage.publisher("second", false).serve().await.unwrap(), End::Busy);
+    first.abort();
+}
+
+#[tokio::test]
+async fn who_connects_while_the_last_publisher_ends_is_noticed_by_it() {
+    let mut stage = Stage::set().await;
+    stage.connections.disconnect("socket").await.unwrap();
+    let publisher = stage.publisher("first", false);
+    let mut shard = Shard::new(0, publisher.desk.clone(), Published::default());
+    shard.tick(runtime::clock::now()).await.unwrap();
+    assert!(shard.is_empty());
+    // Between its last look and the release of its lease:
+    stage.connect().await;
+    assert!(publisher.has_changed_since(&shard).await.unwrap());
+    let serving = tokio::spawn(publisher.serve());
+    stage.answer_calls_until_posted_by("first").await;
+    serving.abort();
+}
