@@ -81,7 +81,7 @@ impl Socket {
         loop {
             match tokio::time::timeout(silence, self.0.next()).await {
                 Err(_) => return true,
-                Ok(Some(Ok(Message::Text(_))) | None | Some(Err(_))) => return false,
+                Ok(None | Some(Ok(Message::Text(_)) | Err(_))) => return false,
                 Ok(Some(Ok(_))) => {}
             }
         }
@@ -91,9 +91,8 @@ impl Socket {
     pub async fn close_code(&mut self) -> Result<u16> {
         loop {
             let frame = tokio::time::timeout(PATIENCE, self.0.next()).await.context("the socket stays open")?;
-            match frame.context("the socket ended without a close frame")?? {
-                Message::Close(frame) => return Ok(frame.context("a close frame without a code")?.code.into()),
-                _ => {}
+            if let Message::Close(frame) = frame.context("the socket ended without a close frame")?? {
+                return Ok(frame.context("a close frame without a code")?.code.into());
             }
         }
     }

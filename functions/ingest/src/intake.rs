@@ -142,7 +142,8 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
         let mut latest: HashMap<(&TenantId, &str), Timestamp> = HashMap::new();
         for Change { key, latest: at, .. } in changes {
             let latest = latest.entry((&key.tenant, &key.slice.topic)).or_default();
-            *latest = (*latest).max(*at);
+            // One record from a clock that leads must not make the topic look alive for as long as it leads.
+            *latest = (*latest).max((*at).min(now));
         }
         latest.retain(|(tenant, topic), _| self.told().take_turn_to_note(tenant, topic, now));
         let notes = stream::iter(latest).map(async |((tenant, topic), latest)| {

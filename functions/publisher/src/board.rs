@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use projections::{ChannelId, TenantId, Timestamp, View, notice::Totals};
+use projections::{ChannelId, Kind, TenantId, Timestamp, View, notice::Totals};
 use protocol::Cursor;
 use serde_json::value::RawValue;
 use store::SliceId;
@@ -27,13 +27,17 @@ const AGES_INTERVAL: Duration = Duration::from_secs(5);
 /// A channel of a tenant.
 pub(crate) type Key = (TenantId, ChannelId);
 
-/// Where a channel stands on the board. Places are not given up: a board lives as long as one invocation.
+/// What nobody has watched for this long is news to whoever comes next, and not left to a successor.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+
+/// Where a channel stands on the board. Places are not given up: a board lives as long as one invocation, and its
+/// successor starts with those that were watched last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place(usize);
 
 /// All channels that somebody has watched during this invocation.
-#[derive(Default)]
 pub(crate) struct Board {
+    forgotten_after: Duration,
     places: HashMap<Key, Place>,
     posters: Vec<Poster>,
 }
@@ -61,7 +65,7 @@ pub(crate) struct Poster {
 }
 
 /// A message beside the view.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Notice {
     /// The message.
     pub(crate) message: Bytes,
@@ -70,6 +74,15 @@ pub(crate) struct Notice {
 }
 
 impl Board {
+    /// An empty board, of which some channels are read at every overview only.
+    pub(crate) fn new(overview_interval: Duration) -> Self {
+        Self {
+            forgotten_after: FORGOTTEN_AFTER.max(overview_interval * 3),
+            places: HashMap::new(),
+            posters: Vec::new(),
+        }
+    }
+
     /// The place of a channel; made if it has none.
     pub(crate) fn place(&mut self, key: &Key) -> Place {
         if let Some(place) = self.places.get(key) {
@@ -113,9 +126,25 @@ impl Board {
         self.posters.iter().enumerate().filter(is_restored).map(|(index, _)| (Place(index), 1))
     }
 
-    /// What a successor has to know of every channel that was published.
-    pub(crate) fn baselines(&self) -> impl Iterator<Item = Baseline> {
-        self.posters.iter().filter(|poster| poster.revision > 0).map(|poster| Baseline {
+    /// The members of a collection that a predecessor has published.
+    pub(crate) fn restored_members(&self, tenant: &TenantId, kind: Kind) -> Vec<Place> {
+        let is_member =
+            |(owner, channel): &Key| owner == tenant && matches!(channel, ChannelId::One(k, _) if *k == kind);
+        self.restored().map(|(place, _)| place).filter(|place| is_member(&self.poster(*place).key)).collect()
+    }
+
+    /// Takes in a channel's slices as read `now`, and makes its view and its notices anew.
+    pub(crate) fn refresh(&mut self, place: Place, read: Vec<(SliceId, projections::Slice)>, now: Timestamp) {
+        let forgotten_after = self.forgotten_after;
+        self.poster_mut(place).refresh(read, forgotten_after, now);
+    }
+
+    /// What a successor has to know of every channel that is watched.
+    pub(crate) fn baselines(&self, now: Timestamp) -> impl Iterator<Item = Baseline> {
+        let is_watched = move |poster: &&Poster| {
+            poster.revision > 0 && poster.read_at.is_some_and(|read_at| now.since(read_at) < self.forgotten_after)
+        };
+        self.posters.iter().filter(is_watched).map(|poster| Baseline {
             tenant: poster.key.0.clone(),
             channel: poster.key.1.clone(),
             fingerprint: poster.fingerprint,
@@ -152,27 +181,26 @@ impl Poster {
         !is_quiet || self.read_at.is_none_or(|read_at| now.since(read_at) >= QUIET_INTERVAL)
     }
 
-    /// Takes in the channel's slices as read `now`, and makes its view and its notices anew.
-    pub(crate) fn refresh(&mut self, read: Vec<(SliceId, projections::Slice)>, now: Timestamp) {
-        self.read_at = Some(now);
+    fn refresh(&mut self, read: Vec<(SliceId, projections::Slice)>, forgotten_after: Duration, now: Timestamp) {
+        if self.read_at.replace(now).is_some_and(|read_at| now.since(read_at) >= forgotten_after) {
+            self.told = None;
+        }
         self.state.update(read);
         let view = self.state.view(&self.key.1, now);
-        self.show(&view, fingerprint(&view), self.state.cursor(), now);
+        self.show(&view, self.state.cursor(), false, now);
         self.collect_notices(now);
     }
 
     /// Publishes `system`, unless only its ages have changed and that not long ago.
     pub(crate) fn refresh_system(&mut self, view: &View, cursor: Cursor, now: Timestamp) {
-        let mut fingerprint = fingerprint(view);
-        if now.since(self.published_at) >= AGES_INTERVAL {
-            // Any other number will do: it makes the view a new one.
-            fingerprint = fingerprint.wrapping_add(self.revision + 1);
-        }
-        self.show(view, fingerprint, cursor, now);
+        self.read_at = Some(now);
+        let is_aged = self.message.is_some() && now.since(self.published_at) >= AGES_INTERVAL;
+        self.show(view, cursor, is_aged, now);
     }
 
-    fn show(&mut self, view: &View, fingerprint: u64, cursor: Cursor, now: Timestamp) {
-        let is_new = self.revision == 0 || self.fingerprint != fingerprint;
+    fn show(&mut self, view: &View, cursor: Cursor, is_aged: bool, now: Timestamp) {
+        let fingerprint = fingerprint(view);
+        let is_new = self.revision == 0 || self.fingerprint != fingerprint || is_aged;
         if !is_new && self.message.is_some() {
             return;
         }
@@ -180,9 +208,9 @@ impl Poster {
         if is_new {
             self.revision += 1;
             self.moved_at = now;
-            self.published_at = now;
             self.fingerprint = fingerprint;
         }
+        self.published_at = now;
         self.message = Some(self.channel_message(self.key.1.kind().message_type(), &data, &cursor, now));
         self.cursor = cursor;
     }

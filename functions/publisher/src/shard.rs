@@ -7,19 +7,20 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use gateway::Post;
-use projections::{ChannelId, Kind, TenantId, Timestamp};
-use store::{Channels, Connections, Consistency, StoreError};
+use gateway::{Post, PostError};
+use projections::{ChannelId, Kind, TenantId, Timestamp, View, system::Pipeline};
+use protocol::Cursor;
+use store::{Channels, Connections, Consistency, MAX_CONNECTION_AGE, StoreError};
 use tokio::{sync::Semaphore, task::JoinSet};
 use tracing::{info, warn};
 use views::Reader;
 
 use crate::{
     audience::{Audience, Parcel},
-    board::{Board, Place},
+    board::{Board, Key, Place},
     published::Published,
     roster::{Roster, Rosters},
-    watcher::Receipt,
+    watcher::{Message, Receipt},
 };
 
 /// Channels that are read at the same time.
@@ -63,6 +64,7 @@ pub(crate) struct Shard<G> {
     audience_read_at: Timestamp,
     overview_at: Timestamp,
     posting: JoinSet<Receipt>,
+    deleting: JoinSet<()>,
     permits: Arc<Semaphore>,
     posted: u64,
     gone: u64,
@@ -72,7 +74,7 @@ pub(crate) struct Shard<G> {
 impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
     /// A shard as a predecessor has left it.
     pub(crate) fn new(number: u32, desk: Desk<G>, left: Published) -> Self {
-        let mut board = Board::default();
+        let mut board = Board::new(desk.overview_interval);
         for baseline in left.channels {
             board.restore(baseline);
         }
@@ -87,6 +89,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
             audience_read_at: Timestamp::default(),
             overview_at: Timestamp::default(),
             posting: JoinSet::new(),
+            deleting: JoinSet::new(),
             permits: Arc::new(Semaphore::new(POSTS)),
             posted: 0,
             gone: 0,
@@ -94,9 +97,10 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         }
     }
 
-    /// One round: who watches what, what of it has changed, who has to get it. Posts go on when it returns.
-    pub(crate) async fn tick(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        self.collect_receipts(now).await;
+    /// Looks who watches what, and what of it has changed; tells whether this was an overview. To be followed by
+    /// [`Self::post`], where the lease still holds then.
+    pub(crate) async fn read(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        self.collect_receipts(now);
         self.read_audience(now).await?;
         self.board.clear_notices();
         let is_overview = now >= self.overview_at;
@@ -112,10 +116,14 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         if is_overview {
             self.read_systems(now).await;
         }
+        Ok(is_overview)
+    }
+
+    /// Sends everyone what they have not got. The posts go on when this returns.
+    pub(crate) fn post(&mut self, is_overview: bool, now: Timestamp) {
         for parcel in self.audience.parcels(&self.board, &self.rosters, is_overview, now) {
             self.posting.spawn(deliver(self.desk.gateway.clone(), Arc::clone(&self.permits), parcel));
         }
-        Ok(())
     }
 
     /// Whether nobody watches.
@@ -133,45 +141,68 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         self.version
     }
 
-    /// Waits for the posts under way, but not for long.
+    /// Finishes: what waited for a connection that was busy is posted too. When this returns nothing is posted any more.
     pub(crate) async fn settle(&mut self, now: Timestamp) {
-        let _ = tokio::time::timeout(SETTLE, async {
-            while let Some(receipt) = self.posting.join_next().await {
-                self.note(receipt, now).await;
+        self.board.clear_notices();
+        let finished = async {
+            for _ in 0..2 {
+                while let Some(receipt) = self.posting.join_next().await {
+                    self.note(receipt, now);
+                }
+                self.post(false, now);
             }
-        })
-        .await;
-        info!(shard = self.number, posted = self.posted, gone = self.gone, failed = self.failed, "posts so far");
+            while let Some(receipt) = self.posting.join_next().await {
+                self.note(receipt, now);
+            }
+        };
+        let _ = tokio::time::timeout(SETTLE, finished).await;
+        self.stop().await;
+    }
+
+    /// Posts nothing more, at once: another publisher may be at work.
+    pub(crate) async fn stop(&mut self) {
+        self.posting.shutdown().await;
+        info!(
+            shard = self.number,
+            posted = self.posted,
+            gone = self.gone,
+            failed = self.failed,
+            "posts of this tenure"
+        );
     }
 
     /// What the next publisher has to know.
     pub(crate) fn published(&self, now: Timestamp) -> Published {
         Published {
             saved_at: now,
-            channels: self.board.baselines().collect(),
+            channels: self.board.baselines(now).collect(),
             up_to_date: self.audience.up_to_date(&self.board, &self.rosters),
         }
     }
 
-    async fn collect_receipts(&mut self, now: Timestamp) {
+    fn collect_receipts(&mut self, now: Timestamp) {
         while let Some(receipt) = self.posting.try_join_next() {
-            self.note(receipt, now).await;
+            self.note(receipt, now);
         }
+        while self.deleting.try_join_next().is_some() {}
     }
 
-    async fn note(&mut self, receipt: Result<Receipt, tokio::task::JoinError>, now: Timestamp) {
+    fn note(&mut self, receipt: Result<Receipt, tokio::task::JoinError>, now: Timestamp) {
         let Ok(receipt) = receipt else { return };
         self.posted += receipt.posted;
         if let Err(error) = &receipt.end {
             self.failed += 1;
             tracing::debug!(connection = receipt.connection, %error, "post failed");
         }
-        if self.audience.note(&receipt, now) {
+        let (connections, id) = (self.desk.connections.clone(), receipt.connection.clone());
+        if self.audience.note(receipt, now) {
             self.gone += 1;
-            if let Err(error) = self.desk.connections.disconnect(&receipt.connection).await {
-                // It is met again with the next audience, and behind that stands the item's TTL.
-                warn!(shard = self.number, %error, "a connection that is gone could not be deleted");
-            }
+            self.deleting.spawn(async move {
+                if let Err(error) = connections.disconnect(&id).await {
+                    // It is met again with the next audience, and behind that stands the item's TTL.
+                    warn!(%error, "a connection that is gone could not be deleted");
+                }
+            });
         }
     }
 
@@ -180,7 +211,9 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         if self.version == Some(version) && now.since(self.audience_read_at) < AUDIENCE_INTERVAL {
             return Ok(());
         }
-        let connections = self.desk.connections.connections(self.number).await?;
+        let mut connections = self.desk.connections.connections(self.number).await?;
+        // API Gateway has closed these, and DynamoDB's TTL deletes late.
+        connections.retain(|connection| now < connection.connected_at.plus(MAX_CONNECTION_AGE));
         self.audience.replace(connections, &mut self.board, &self.up_to_date);
         self.up_to_date.clear();
         self.version = Some(version);
@@ -192,12 +225,22 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         let mut wanted = self.audience.collections();
         wanted.extend(self.system_tenants().into_iter().map(|tenant| (tenant, Kind::Campaign)));
         self.rosters.retain(|key, _| wanted.contains(key));
-        for (tenant, kind) in wanted {
-            match self.desk.reader.active(&tenant, kind).await {
+        let reader = &self.desk.reader;
+        let mut reads = stream::iter(wanted)
+            .map(async |(tenant, kind)| {
+                let active = reader.active(&tenant, kind).await;
+                (tenant, kind, active)
+            })
+            .buffer_unordered(READS);
+        while let Some((tenant, kind, active)) = reads.next().await {
+            match active {
                 Ok(active) => {
                     let place = |channel| self.board.place(&(tenant.clone(), channel));
                     let places = active.channels.into_iter().map(place).collect();
-                    self.rosters.entry((tenant, kind)).or_default().replace(places, active.latest);
+                    // Whom a predecessor has shown has to be seen leaving.
+                    let inherited = || Roster::inherited(self.board.restored_members(&tenant, kind));
+                    let roster = self.rosters.entry((tenant.clone(), kind)).or_insert_with(inherited);
+                    roster.replace(places, active.latest);
                 }
                 Err(error) => {
                     warn!(shard = self.number, %error, "a directory could not be read; the next overview will");
@@ -216,38 +259,38 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
             .buffer_unordered(READS);
         while let Some((place, read)) = reads.next().await {
             match read {
-                Ok(slices) => self.board.poster_mut(place).refresh(slices, now),
+                Ok(slices) => self.board.refresh(place, slices, now),
                 Err(error) => warn!(shard = self.number, %error, "a channel was not read; the next tick does"),
             }
         }
     }
 
     async fn read_systems(&mut self, now: Timestamp) {
-        for tenant in self.system_tenants() {
-            if let Err(error) = self.read_system(&tenant, now).await {
-                warn!(shard = self.number, %error, "system health could not be read; the next overview will");
+        let (channels, reader) = (&self.desk.channels, &self.desk.reader);
+        let mut reads = stream::iter(self.system_tenants())
+            .map(async |tenant| {
+                let system = ChannelId::system();
+                let read = tokio::try_join!(
+                    channels.slices(&tenant, &system, Consistency::Eventual),
+                    reader.pipeline(&tenant, now),
+                );
+                (tenant, read)
+            })
+            .buffer_unordered(READS);
+        while let Some((tenant, read)) = reads.next().await {
+            match read {
+                Ok((slices, pipeline)) => {
+                    let key = (tenant, ChannelId::system());
+                    let place = self.board.place(&key);
+                    self.board.poster_mut(place).state.update(slices);
+                    let (view, cursor) = system_view(&self.board, &self.rosters, &key, place, pipeline, now);
+                    self.board.poster_mut(place).refresh_system(&view, cursor, now);
+                }
+                Err(error) => {
+                    warn!(shard = self.number, %error, "system health could not be read; the next overview will");
+                }
             }
         }
-    }
-
-    async fn read_system(&mut self, tenant: &TenantId, now: Timestamp) -> Result<(), StoreError> {
-        let channel = ChannelId::system();
-        let (slices, pipeline) = tokio::try_join!(
-            self.desk.channels.slices(tenant, &channel, Consistency::Eventual),
-            self.desk.reader.pipeline(tenant, now),
-        )?;
-        let place = self.board.place(&(tenant.clone(), channel.clone()));
-        self.board.poster_mut(place).state.update(slices);
-        let poster = self.board.poster(place);
-        let roster = self.rosters.get(&(tenant.clone(), Kind::Campaign));
-        let members: Vec<_> =
-            roster.iter().flat_map(|roster| &roster.active).map(|place| self.board.poster(*place)).collect();
-        let campaigns = members.iter().map(|member| member.state.view(&member.key.1, now));
-        let view = views::complete(poster.state.view(&channel, now), campaigns, pipeline);
-        let states = members.iter().map(|member| &member.state).chain([&poster.state]);
-        let cursor = views::cursor_over(states, roster.map(|roster| roster.latest).unwrap_or_default());
-        self.board.poster_mut(place).refresh_system(&view, cursor, now);
-        Ok(())
     }
 
     fn system_tenants(&self) -> HashSet<TenantId> {
@@ -257,18 +300,60 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
     }
 }
 
+/// The health of a tenant's nodes together with the totals over its campaigns.
+fn system_view(
+    board: &Board,
+    rosters: &Rosters,
+    (tenant, channel): &Key,
+    place: Place,
+    pipeline: Pipeline,
+    now: Timestamp,
+) -> (View, Cursor) {
+    let nodes = &board.poster(place).state;
+    let roster = rosters.get(&(tenant.clone(), Kind::Campaign));
+    let members: Vec<_> = roster.iter().flat_map(|roster| &roster.active).map(|place| board.poster(*place)).collect();
+    let campaigns = members.iter().map(|member| member.state.view(&member.key.1, now));
+    let view = views::complete(nodes.view(channel, now), campaigns, pipeline);
+    let states = members.iter().map(|member| &member.state).chain([nodes]);
+    (view, views::cursor_over(states, roster.map(|roster| roster.latest).unwrap_or_default()))
+}
+
 /// Posts one connection's messages in order, up to the first that fails.
 async fn deliver<G: Post>(gateway: G, permits: Arc<Semaphore>, parcel: Parcel) -> Receipt {
-    let mut receipt = Receipt { connection: parcel.connection, got: Vec::new(), posted: 0, end: Ok(()) };
-    for (view, message) in parcel.messages {
+    let mut receipt =
+        Receipt { connection: parcel.connection, got: Vec::new(), unsent: Vec::new(), posted: 0, end: Ok(()) };
+    let mut messages = parcel.messages.into_iter();
+    while let Some(message) = messages.next() {
+        let bytes = match &message {
+            Message::Notice(notice) => notice.message.clone(),
+            Message::View(_, _, view) => view.clone(),
+        };
         // The semaphore is never closed.
         let _permit = permits.acquire().await;
-        if let Err(error) = gateway.post(&receipt.connection, message).await {
-            receipt.end = Err(error);
-            break;
+        match (gateway.post(&receipt.connection, bytes).await, message) {
+            (Ok(()), Message::Notice(_)) => receipt.posted += 1,
+            (Ok(()), Message::View(place, revision, _)) => {
+                receipt.posted += 1;
+                receipt.got.push((place, revision));
+            }
+            // It never will arrive; its successor may be smaller.
+            (Err(PostError::TooLarge), message) => {
+                warn!("a message is larger than the API carries");
+                if let Message::View(place, revision, _) = message {
+                    receipt.got.push((place, revision));
+                }
+            }
+            (Err(error), message) => {
+                // After a time-out it may have arrived; then it is not told again.
+                let may_be_told = matches!(error, PostError::Gone | PostError::Limited);
+                let left = Some(message).filter(|_| may_be_told).into_iter().chain(messages);
+                receipt.unsent = left
+                    .filter_map(|message| if let Message::Notice(notice) = message { Some(notice) } else { None })
+                    .collect();
+                receipt.end = Err(error);
+                break;
+            }
         }
-        receipt.posted += 1;
-        receipt.got.extend(view);
     }
     receipt
 }

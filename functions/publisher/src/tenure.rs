@@ -80,77 +80,105 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
     /// Publishes until somebody else does, nobody watches, or the time is up.
     pub(crate) async fn serve(self) -> Result<End, StoreError> {
         loop {
-            let Some(mut lease) = self.take().await? else { return Ok(End::Busy) };
-            let left = self.leases.published(self.shard).await?;
-            let left = left.and_then(|bytes| Published::from_bytes(&bytes, (self.clock)())).unwrap_or_default();
-            let mut shard = Shard::new(self.shard, self.desk.clone(), left);
+            let Some(mut lease) = self.take().await else { return Ok(End::Busy) };
+            let mut shard = Shard::new(self.shard, self.desk.clone(), self.left_behind().await);
             let end = self.publish(&mut shard, &mut lease).await;
-            shard.settle((self.clock)()).await;
-            let end = end?;
-            info!(shard = self.shard, owner = self.owner, token = lease.token, ?end, "tenure ended");
+            info!(shard = self.shard, owner = self.owner, token = lease.token, ?end, "tenure ends");
             if end == End::Lost {
+                shard.stop().await;
                 return Ok(end);
             }
+            shard.settle((self.clock)()).await;
             self.save(&shard, &lease).await?;
             let successor = lease.successor.as_deref().filter(|_| end == End::HandedOver);
             self.leases.release(self.shard, &lease, successor, (self.clock)()).await?;
-            // Who connected just before the release saw the lease held and called no publisher: look once more.
-            if end != End::NobodyWatches || !self.has_changed_since(&shard).await? {
+            let is_over = match end {
+                // A successor that has died since it asked publishes nothing.
+                End::HandedOver => self.is_taken_up(lease.token).await,
+                // Who connected just before the release saw the lease held and called no publisher.
+                End::NobodyWatches => !self.has_changed_since(&shard).await?,
+                End::Busy | End::OutOfTime | End::Lost => true,
+            };
+            if is_over {
                 return Ok(end);
             }
         }
     }
 
     /// Takes the lease, waiting for the holder to hand it over; nothing if somebody else is to have it.
-    async fn take(&self) -> Result<Option<Lease>, StoreError> {
-        loop {
-            let now = (self.clock)();
-            match self.leases.acquire(self.shard, &self.owner, now, LEASE).await? {
-                Acquired::Held(lease) => return Ok(Some(lease)),
-                Acquired::Busy(_) if !self.relieves || now >= self.work_ends() => return Ok(None),
-                Acquired::Busy(_) => {}
+    async fn take(&self) -> Option<Lease> {
+        while (self.clock)() < self.work_ends() {
+            match self.try_take().await {
+                Ok(Some(taken)) => return taken,
+                Ok(None) => {}
+                Err(error) => warn!(shard = self.shard, %error, "the lease cannot be had yet"),
             }
-            match self.leases.announce(self.shard, &self.owner, now, LEASE).await? {
-                Announced::Waiting => tokio::time::sleep(WAIT).await,
-                Announced::Free => {}
-                Announced::Taken => return Ok(None),
+            tokio::time::sleep(WAIT).await;
+        }
+        None
+    }
+
+    /// Tries once: the lease, or nobody's (`Some(None)`), or to be tried again.
+    async fn try_take(&self) -> Result<Option<Option<Lease>>, StoreError> {
+        let now = (self.clock)();
+        match self.leases.acquire(self.shard, &self.owner, now, LEASE).await? {
+            Acquired::Held(lease) => return Ok(Some(Some(lease))),
+            Acquired::Busy(_) if !self.relieves => return Ok(Some(None)),
+            Acquired::Busy(_) => {}
+        }
+        let announced = self.leases.announce(self.shard, &self.owner, now, LEASE).await?;
+        Ok(if announced == Announced::Taken { Some(None) } else { None })
+    }
+
+    /// What a predecessor has left. Where that cannot be read, everyone gets a view once more.
+    async fn left_behind(&self) -> Published {
+        match self.leases.published(self.shard).await {
+            Ok(left) => left.and_then(|bytes| Published::from_bytes(&bytes, (self.clock)())).unwrap_or_default(),
+            Err(error) => {
+                warn!(shard = self.shard, %error, "what was published could not be read");
+                Published::default()
             }
         }
     }
 
-    async fn publish(&self, shard: &mut Shard<G>, lease: &mut Lease) -> Result<End, StoreError> {
+    async fn publish(&self, shard: &mut Shard<G>, lease: &mut Lease) -> End {
         let mut ticks = tokio::time::interval(self.tick);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut renewed_at, mut saved_at, mut pulse_at) = ((self.clock)(), (self.clock)(), Timestamp::default());
+        let (mut saved_at, mut pulse_at) = ((self.clock)(), Timestamp::EPOCH);
         loop {
             ticks.tick().await;
             let now = (self.clock)();
             if now >= self.work_ends() {
-                return Ok(End::OutOfTime);
+                return End::OutOfTime;
             }
-            if now.since(renewed_at) >= RENEW {
-                match self.leases.renew(self.shard, lease, now, LEASE).await {
-                    Ok(Some(renewed)) => (*lease, renewed_at) = (renewed, now),
-                    Ok(None) => return Ok(End::Lost),
-                    Err(error) => warn!(shard = self.shard, %error, "the lease could not be renewed"),
-                }
+            if now.since(lease.renewed_at) >= RENEW && !self.renew(lease).await {
+                return End::Lost;
             }
-            if now.plus(SAFETY) >= lease.expires_at {
+            if !self.still_holds(lease) {
                 continue;
             }
             if lease.successor.is_some() {
-                return Ok(End::HandedOver);
+                return End::HandedOver;
             }
-            if let Err(error) = shard.tick(now).await {
-                warn!(shard = self.shard, %error, "the connections could not be read; the next tick will");
+            let Some(read) = self.read(shard, lease, now).await else { return End::Lost };
+            let is_overview = match read {
+                Ok(is_overview) => is_overview,
+                Err(error) => {
+                    warn!(shard = self.shard, %error, "the connections could not be read; the next tick will");
+                    continue;
+                }
+            };
+            // Reading may have taken longer than the lease.
+            if !self.still_holds(lease) {
                 continue;
             }
+            shard.post(is_overview, now);
             if now.since(pulse_at) >= PULSE {
                 pulse_at = now;
                 self.save_pulse(shard, now).await;
             }
             if shard.is_empty() {
-                return Ok(End::NobodyWatches);
+                return End::NobodyWatches;
             }
             if now.since(saved_at) >= SAVE {
                 saved_at = now;
@@ -159,6 +187,49 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
                 }
             }
         }
+    }
+
+    /// Reads what there is to publish, and keeps the lease meanwhile; nothing if it is lost.
+    async fn read(&self, shard: &mut Shard<G>, lease: &mut Lease, now: Timestamp) -> Option<Result<bool, StoreError>> {
+        let mut reading = std::pin::pin!(shard.read(now));
+        loop {
+            tokio::select! {
+                read = &mut reading => return Some(read),
+                () = tokio::time::sleep(RENEW) => {
+                    if !self.renew(lease).await {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Renews the lease; false if it is another's by now. Where that cannot be told, the lease runs on.
+    async fn renew(&self, lease: &mut Lease) -> bool {
+        match self.leases.renew(self.shard, lease, (self.clock)(), LEASE).await {
+            Ok(Some(renewed)) => *lease = renewed,
+            Ok(None) => return false,
+            Err(error) => warn!(shard = self.shard, %error, "the lease could not be renewed"),
+        }
+        true
+    }
+
+    fn still_holds(&self, lease: &Lease) -> bool {
+        (self.clock)().plus(SAFETY) < lease.expires_at
+    }
+
+    /// Whether the successor has come; a name alone publishes nothing.
+    async fn is_taken_up(&self, token: u64) -> bool {
+        while (self.clock)() < self.work_ends() {
+            match self.leases.read(self.shard).await {
+                Ok(Some(lease)) if lease.token > token => return true,
+                Ok(Some(lease)) if lease.is_held((self.clock)()) => {}
+                Ok(_) => return false,
+                Err(error) => warn!(shard = self.shard, %error, "the successor's lease could not be read"),
+            }
+            tokio::time::sleep(WAIT).await;
+        }
+        true
     }
 
     fn work_ends(&self) -> Timestamp {

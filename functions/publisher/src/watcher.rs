@@ -11,7 +11,7 @@ use projections::{ChannelId, Kind, TenantId, Timestamp};
 use store::Connection;
 
 use crate::{
-    board::{Board, Place},
+    board::{Board, Notice, Place},
     published,
     roster::{Roster, Rosters},
 };
@@ -23,11 +23,17 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A connection whose buffer is full, or that answered with an error, is left alone for this long.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
-/// Notices that wait for a connection that is being posted to; the oldest are dropped.
+/// Notices that wait for a connection, for each channel that it named: two ticks' worth. The oldest are dropped.
 const MAX_WAITING: usize = 40;
 
-/// A message; if it carries a view, with the view's place and revision.
-pub(crate) type Message = (Option<(Place, u64)>, Bytes);
+/// A message to a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Message {
+    /// Something told beside the views. It is told once.
+    Notice(Notice),
+    /// A view: where it stands, its revision, and the message. A newer one takes its place.
+    View(Place, u64, Bytes),
+}
 
 /// What became of the messages to one connection.
 #[derive(Debug)]
@@ -36,6 +42,8 @@ pub(crate) struct Receipt {
     pub(crate) connection: String,
     /// The views that arrived.
     pub(crate) got: Vec<(Place, u64)>,
+    /// The notices that did not arrive, oldest first.
+    pub(crate) unsent: Vec<Notice>,
     /// How many messages arrived, views and notices.
     pub(crate) posted: u64,
     /// How it ended.
@@ -54,7 +62,7 @@ pub(crate) struct Watcher {
     connected_at: Timestamp,
     expires_at: Timestamp,
     got: HashMap<Place, u64>,
-    waiting: VecDeque<Bytes>,
+    waiting: VecDeque<Notice>,
     is_busy: bool,
     alone_until: Timestamp,
 }
@@ -104,11 +112,12 @@ impl Watcher {
         }
         self.fingerprint = fingerprint;
         self.expires_at = connection.expires_at;
-        self.collections = connection
-            .channels
-            .keys()
-            .filter_map(|channel| if let ChannelId::All(kind) = channel { Some(*kind) } else { None })
-            .collect();
+        let of_collection = |channel: &ChannelId| if let ChannelId::All(kind) = channel { Some(*kind) } else { None };
+        let collections: Vec<Kind> = connection.channels.keys().filter_map(of_collection).collect();
+        // A collection watched anew is got anew, too.
+        let is_new = |kind: &Kind| collections.contains(kind) && !self.collections.contains(kind);
+        self.got.retain(|place, _| !is_new(&board.poster(*place).key.1.kind()));
+        self.collections = collections;
         let before = std::mem::take(&mut self.direct);
         for (channel, answered) in &connection.channels {
             if matches!(channel, ChannelId::All(_)) {
@@ -135,10 +144,13 @@ impl Watcher {
     }
 
     /// Notes what became of the messages; true if the connection is gone for good.
-    pub(crate) fn note(&mut self, receipt: &Receipt, now: Timestamp) -> bool {
+    pub(crate) fn note(&mut self, receipt: Receipt, now: Timestamp) -> bool {
         self.is_busy = false;
-        self.got.extend(receipt.got.iter().copied());
-        match &receipt.end {
+        self.got.extend(receipt.got);
+        for notice in receipt.unsent.into_iter().rev() {
+            self.waiting.push_front(notice);
+        }
+        match receipt.end {
             Ok(()) => false,
             // Within the handshake, which takes milliseconds, the next tick tries again.
             Err(PostError::Gone) => now.since(self.connected_at) > HANDSHAKE,
@@ -160,10 +172,14 @@ impl Watcher {
         let members = self
             .members(rosters)
             .flat_map(|place| board.poster(place).notices.iter().filter(|notice| notice.is_for_collection));
-        let heard: Vec<Bytes> = direct.chain(members).map(|notice| notice.message.clone()).collect();
+        let heard: Vec<Notice> = direct.chain(members).cloned().collect();
         self.waiting.extend(heard);
-        let surplus = self.waiting.len().saturating_sub(MAX_WAITING);
-        self.waiting.drain(..surplus);
+        let limit = MAX_WAITING * self.direct.len().max(1);
+        while self.waiting.len() > limit {
+            // Call events go first: who misses a change of status goes on showing a wrong one.
+            let oldest = self.waiting.iter().position(|notice| !notice.is_for_collection).unwrap_or(0);
+            self.waiting.remove(oldest);
+        }
     }
 
     fn messages(&mut self, board: &Board, rosters: &Rosters, is_overview: bool) -> Vec<Message> {
@@ -171,10 +187,8 @@ impl Watcher {
         for direct in self.direct.iter().filter(answered) {
             self.got.entry(direct.place).or_insert(board.poster(direct.place).revision);
         }
-        let views: Vec<_> = self.views(board, rosters, is_overview).collect();
-        let mut messages: Vec<_> = self.waiting.drain(..).map(|notice| (None, notice)).collect();
-        messages.extend(views);
-        messages
+        let views: Vec<Message> = self.views(board, rosters, is_overview).collect();
+        self.waiting.drain(..).map(Message::Notice).chain(views).collect()
     }
 
     /// The views that it has not got.
@@ -185,7 +199,7 @@ impl Watcher {
             let poster = board.poster(place);
             let is_old = self.got.get(&place).is_some_and(|revision| *revision >= poster.revision);
             let message = poster.message.as_ref().filter(|_| !is_old)?;
-            Some((Some((place, poster.revision)), message.clone()))
+            Some(Message::View(place, poster.revision, message.clone()))
         })
     }
 

@@ -163,15 +163,17 @@ pub fn complete(nodes: View, campaigns: impl IntoIterator<Item = View>, pipeline
     }
 }
 
-/// One cursor over the slices of several channels. Channels come and go, so their offsets add up to no order; the
-/// latest time that any of them tells does.
+/// One cursor over the slices of several channels. Channels come and go, so neither their offsets add up to an order nor
+/// do their times; the latest activity that the directory knows, and the latest reading of a node, only grow.
 #[must_use]
 pub fn cursor_over<'a>(states: impl IntoIterator<Item = &'a ChannelState>, latest: Timestamp) -> Cursor {
     let mut latest = latest;
     let mut positions: Vec<(String, i64)> = Vec::new();
     for (index, state) in states.into_iter().enumerate() {
         for (id, slice) in state.slices() {
-            latest = latest.max(slice.event_time().unwrap_or_default());
+            if slice.kind() == Kind::System {
+                latest = latest.max(slice.event_time().unwrap_or_default());
+            }
             positions.extend(slice.watermark().map(|watermark| (format!("{index}/{}", id.name()), watermark)));
         }
     }

@@ -197,7 +197,7 @@ async fn who_connects_while_the_last_publisher_ends_is_noticed_by_it() {
     stage.connections.disconnect("socket").await.unwrap();
     let publisher = stage.publisher("first", false);
     let mut shard = Shard::new(0, publisher.desk.clone(), Published::default());
-    shard.tick(runtime::clock::now()).await.unwrap();
+    shard.read(runtime::clock::now()).await.unwrap();
     assert!(shard.is_empty());
     // Between its last look and the release of its lease:
     stage.connect().await;
@@ -205,4 +205,20 @@ async fn who_connects_while_the_last_publisher_ends_is_noticed_by_it() {
     let serving = tokio::spawn(publisher.serve());
     stage.answer_calls_until_posted_by("first").await;
     serving.abort();
+}
+
+#[tokio::test]
+async fn a_successor_that_died_after_it_asked_leaves_no_gap() {
+    let mut stage = Stage::set().await;
+    let first = tokio::spawn(stage.publisher("first", true).serve());
+    stage.answer_calls_until_posted_by("first").await;
+    let ghost = stage.leases.announce(0, "ghost", runtime::clock::now(), LEASE).await.unwrap();
+    assert_eq!(ghost, Announced::Waiting);
+    while stage.leases.read(0).await.unwrap().is_some_and(|lease| lease.owner != "ghost") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stage.answer_call().await;
+    stage.until_last_answered_is(stage.offset).await;
+    assert!(stage.views().is_sorted_by(|a, b| a < b), "each view once: {:?}", stage.views());
+    first.abort();
 }
