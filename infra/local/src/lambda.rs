@@ -91,6 +91,8 @@ pub(crate) struct ProcessStatus {
     pid: u32,
     state: State,
     invocations: u64,
+    /// From the process's start to its first request for an invocation.
+    cold_start_ms: Option<u128>,
 }
 
 impl Host {

@@ -124,6 +124,7 @@ impl Pool {
             pid: process.pid(),
             state: process.state(),
             invocations: process.taken(),
+            cold_start_ms: process.cold_start().map(|took| took.as_millis()),
         };
         processes.all.values().map(status).collect()
     }

@@ -3,10 +3,10 @@
 use std::{
     process::Stdio,
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -33,6 +33,9 @@ pub(super) struct Process {
     invocations: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
     pending: Mutex<Option<Pending>>,
     taken: AtomicU64,
+    launched: Instant,
+    /// How long it took from its start to its first request for an invocation.
+    start: OnceLock<Duration>,
     ready: CancellationToken,
     kill: CancellationToken,
     exited: CancellationToken,
@@ -62,6 +65,7 @@ pub(crate) enum State {
 impl Process {
     /// Starts a process that finds the Runtime API at `api`.
     pub(super) fn start(launch: &Launch, log: &Log, api: &str) -> std::io::Result<Arc<Self>> {
+        let launched = Instant::now();
         let mut child = Command::new(&launch.binary)
             // Nothing of the developer's own AWS configuration reaches a function.
             .env_clear()
@@ -83,6 +87,8 @@ impl Process {
             invocations: tokio::sync::Mutex::new(invocations),
             pending: Mutex::new(None),
             taken: AtomicU64::new(0),
+            launched,
+            start: OnceLock::new(),
             ready: CancellationToken::new(),
             kill: CancellationToken::new(),
             exited: CancellationToken::new(),
@@ -137,6 +143,11 @@ impl Process {
         self.exited.cancelled().await;
     }
 
+    /// How long its cold start took; nothing while it lasts.
+    pub(super) fn cold_start(&self) -> Option<Duration> {
+        self.start.get().copied()
+    }
+
     /// Waits for the first `next`.
     pub(super) async fn ready(&self) -> Result<(), InvokeError> {
         tokio::select! {
@@ -176,6 +187,7 @@ impl Process {
 
     /// The process asks for its next invocation.
     pub(super) async fn next(&self) -> Option<Invocation> {
+        self.start.get_or_init(|| self.launched.elapsed());
         self.ready.cancel();
         self.invocations.lock().await.recv().await
     }
