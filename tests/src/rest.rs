@@ -4,6 +4,14 @@ use anyhow::Result;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
+/// An HTTP client. Somebody in the workspace builds reqwest without a crypto provider, and then it wants to be told of
+/// one before it speaks plain HTTP.
+pub(crate) fn client() -> reqwest::Client {
+    // An error only says that there is one already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 /// A REST client with a token.
 pub struct Rest {
     client: reqwest::Client,
@@ -13,7 +21,7 @@ pub struct Rest {
 
 impl Rest {
     pub(crate) fn new(base: String, token: Option<String>) -> Self {
-        Self { client: reqwest::Client::new(), base, token }
+        Self { client: client(), base, token }
     }
 
     /// The whole response of a GET, with a header if one is given.

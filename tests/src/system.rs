@@ -115,7 +115,7 @@ impl System {
 
     /// What runs, as the system tells it at `/_local`.
     pub async fn status(&self) -> Result<Value> {
-        let response = reqwest::get(format!("http://localhost:{}/_local", self.port)).await?;
+        let response = crate::rest::client().get(format!("http://localhost:{}/_local", self.port)).send().await?;
         Ok(serde_json::from_str(&response.text().await?)?)
     }
 
