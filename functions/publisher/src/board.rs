@@ -52,8 +52,6 @@ pub(crate) struct Poster {
     pub(crate) revision: u64,
     /// The message that carries the view; nothing before the first view, or while it is still the predecessor's.
     pub(crate) message: Option<Bytes>,
-    /// How far the view has come.
-    pub(crate) cursor: Cursor,
     /// What is new beside the view, since the last refresh.
     pub(crate) notices: Vec<Notice>,
     fingerprint: u64,
@@ -160,7 +158,6 @@ impl Poster {
             state: ChannelState::default(),
             revision: 0,
             message: None,
-            cursor: Cursor::default(),
             notices: Vec::new(),
             fingerprint: 0,
             published_at: Timestamp::default(),
@@ -187,7 +184,7 @@ impl Poster {
         }
         self.state.update(read);
         let view = self.state.view(&self.key.1, now);
-        self.show(&view, self.state.cursor(), false, now);
+        self.show(&view, None, false, now);
         self.collect_notices(now);
     }
 
@@ -195,10 +192,12 @@ impl Poster {
     pub(crate) fn refresh_system(&mut self, view: &View, cursor: Cursor, now: Timestamp) {
         self.read_at = Some(now);
         let is_aged = self.message.is_some() && now.since(self.published_at) >= AGES_INTERVAL;
-        self.show(view, cursor, is_aged, now);
+        self.show(view, Some(cursor), is_aged, now);
     }
 
-    fn show(&mut self, view: &View, cursor: Cursor, is_aged: bool, now: Timestamp) {
+    /// Makes the message of a view that is new. `cursor` is given where the view is made of more than its own slices;
+    /// elsewhere it is made here, and not in the many ticks in which nothing has changed.
+    fn show(&mut self, view: &View, cursor: Option<Cursor>, is_aged: bool, now: Timestamp) {
         let fingerprint = fingerprint(view);
         let is_new = self.revision == 0 || self.fingerprint != fingerprint || is_aged;
         if !is_new && self.message.is_some() {
@@ -211,8 +210,8 @@ impl Poster {
             self.fingerprint = fingerprint;
         }
         self.published_at = now;
+        let cursor = cursor.unwrap_or_else(|| self.state.cursor());
         self.message = Some(self.channel_message(self.key.1.kind().message_type(), &data, &cursor, now));
-        self.cursor = cursor;
     }
 
     fn collect_notices(&mut self, now: Timestamp) {
@@ -224,8 +223,13 @@ impl Poster {
             .slices()
             .map(|(id, slice)| slice.news(&self.key.1, told.get(&id.name()).unwrap_or(&nothing)))
             .collect();
+        let selected = notices::select(news);
+        if selected.is_empty() {
+            self.notices.clear();
+            return;
+        }
         let cursor = self.state.cursor();
-        self.notices = notices::select(news)
+        self.notices = selected
             .into_iter()
             .filter_map(|told| {
                 let data = serde_json::value::to_raw_value(&told.data).ok()?;
