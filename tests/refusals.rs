@@ -1,41 +1,15 @@
-//! Bad input: bad tokens, bad messages, bad records, strangers.
+//! Bad input: bad messages, bad records, strangers. Bad tokens are in `tokens.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
-use e2e::{Options, Socket, System, eventually};
+use e2e::{Options, System, eventually};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_are_refused_and_tenants_do_not_see_each_other() {
+async fn tenants_do_not_see_each_other() {
     let system = System::start(Options::default()).await.unwrap();
     let acme = system.tenant_token("acme").await.unwrap();
     let other = system.tenant_token("other").await.unwrap();
-    let no_permission = system.token(&["--permission", "something:else"]).await.unwrap();
-
-    for (query, status) in [
-        (String::new(), 401),
-        ("?token=".to_owned(), 401),
-        ("?token=garbage".to_owned(), 401),
-        (format!("?token={acme}x"), 401),
-        (format!("?token={no_permission}"), 403),
-    ] {
-        let refused = Socket::open(&system.socket_url(&query), None).await.unwrap().err();
-        assert_eq!(refused.map(|refused| refused.status), Some(status), "{query}");
-    }
-    for (header, value) in [
-        ("authorization", format!("Bearer {acme}")),
-        ("cookie", format!("theme=dark; token={acme}")),
-        ("sec-websocket-protocol", format!("livefold.v1, bearer.{acme}")),
-    ] {
-        let opened = Socket::open(&system.socket_url(""), Some((header, &value))).await.unwrap();
-        assert!(opened.is_ok(), "{header}: {:?}", opened.err());
-    }
-    for (token, status) in [(None, 401), (Some("garbage"), 401), (Some(no_permission.as_str()), 403)] {
-        let (refused, body) = system.rest(token).get("/analytics/metrics").await.unwrap();
-        assert_eq!(refused.as_u16(), status);
-        assert_eq!(body["success"], false);
-        assert!(body["error"]["code"].is_string(), "{body}");
-    }
 
     let event = json!({"tenantId": "acme", "eventType": "call_initiated", "campaignId": "secret", "callId": "k"});
     let mut stranger = system.socket(&other).await.unwrap();

@@ -1,13 +1,23 @@
 //! Drives the local system from outside, as its users do: an ordinary Kafka client (librdkafka) produces, plain
 //! WebSocket and HTTP clients read. Nothing in here knows the code behind the ports.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "what tests are made of fails as tests do")]
+
+mod claims;
+mod issuer;
 mod kafka;
+mod key;
 mod rest;
+mod secrets;
 mod socket;
 mod system;
 
+pub use claims::{READ_LIVE, claims, local_token, now, with};
+pub use issuer::{AUDIENCE, Issuer};
 pub use kafka::Producer;
-pub use rest::Rest;
+pub use key::{Algorithm, Key, LOCAL_SECRET, encode, pseudonym};
+pub use rest::{Refusal, Rest};
+pub use secrets::Secrets;
 pub use socket::{Refused, Socket};
 pub use system::{Options, System, signal};
 

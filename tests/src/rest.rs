@@ -1,7 +1,7 @@
 //! A client that polls.
 
-use anyhow::Result;
-use reqwest::{Response, StatusCode};
+use anyhow::{Context, Result};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
 /// An HTTP client. Somebody in the workspace builds reqwest without a crypto provider, and then it wants to be told of
@@ -10,6 +10,16 @@ pub(crate) fn client() -> reqwest::Client {
     // An error only says that there is one already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     reqwest::Client::new()
+}
+
+/// How something was refused: the HTTP status and the error's code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(pub u16, pub String);
+
+impl Refusal {
+    pub(crate) fn new(status: u16, body: &Value) -> Self {
+        Self(status, body["error"]["code"].as_str().unwrap_or_default().to_owned())
+    }
 }
 
 /// A REST client with a token.
@@ -24,12 +34,40 @@ impl Rest {
         Self { client: client(), base, token }
     }
 
+    /// A request, to be completed and sent.
+    #[must_use]
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Posts JSON; the status and the body, whatever they are.
+    pub async fn post(&self, path: &str, body: &str) -> Result<(u16, Value)> {
+        let request = self.request(Method::POST, path).header("content-type", "application/json").body(body.to_owned());
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        Ok((status, serde_json::from_str(&response.text().await?).unwrap_or(Value::Null)))
+    }
+
+    /// A ticket for a socket.
+    pub async fn ticket(&self) -> Result<String> {
+        let (status, body) = self.post("/auth/ticket", "").await?;
+        let ticket = body["data"]["ticket"].as_str().map(ToOwned::to_owned);
+        ticket.with_context(|| format!("no ticket: {status}, {}", body["error"]["code"]))
+    }
+
+    /// How a GET is refused; nothing if it is not.
+    pub async fn refusal(&self, path: &str) -> Result<Option<Refusal>> {
+        let (status, body) = self.get(path).await?;
+        Ok((!status.is_success()).then(|| Refusal::new(status.as_u16(), &body)))
+    }
+
     /// The whole response of a GET, with a header if one is given.
     pub async fn response(&self, path: &str, header: Option<(&str, &str)>) -> Result<Response> {
-        let mut request = self.client.get(format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
+        let mut request = self.request(Method::GET, path);
         if let Some((name, value)) = header {
             request = request.header(name, value);
         }

@@ -88,6 +88,12 @@ impl System {
         Rest::new(format!("http://localhost:{}/api", self.port), token.map(ToOwned::to_owned))
     }
 
+    /// Where the local system's own pages come from.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+
     /// Where sockets are opened.
     #[must_use]
     pub fn socket_url(&self, query: &str) -> String {
@@ -151,6 +157,28 @@ impl System {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Names and texts of all logs: what the system printed, and what each of its functions did.
+    pub fn logs(&self) -> Result<Vec<(String, String)>> {
+        let mut logs = Vec::new();
+        let folder = workspace().join(format!("target/local/{}/logs", self.port));
+        let functions = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+        for path in functions.chain([Ok(self.log())]) {
+            let path = path?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            logs.push((name, String::from_utf8_lossy(&std::fs::read(path)?).into_owned()));
+        }
+        Ok(logs)
+    }
+
+    /// The audit trail, in no order across functions.
+    pub fn audit(&self) -> Result<Vec<Value>> {
+        let lines = self.logs()?.into_iter().flat_map(|(_, log)| {
+            let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            events.filter(|event| event["audit"].is_string()).collect::<Vec<_>>()
+        });
+        Ok(lines.collect())
     }
 
     /// The file that holds what the system printed.

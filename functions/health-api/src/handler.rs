@@ -1,5 +1,6 @@
 //! From a request to liveness or readiness.
 
+use front::respond;
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{HeaderValue, Method, StatusCode, header},
@@ -39,7 +40,7 @@ struct Problem {
 pub(crate) async fn handle(dependencies: &Dependencies, request: Request) -> Response<Body> {
     match (request.method(), request.raw_http_path()) {
         (&Method::GET, "/health" | "/health/live") => {
-            respond(StatusCode::OK, json(&Healthy { success: true, data: Status { status: "alive" } }))
+            respond(StatusCode::OK, json(&Healthy { success: true, data: Status { status: "alive" } }).into())
         }
         (&Method::GET, "/health/ready") => ready(&dependencies.check().await),
         (&Method::GET, _) => refuse(ErrorCode::NotFound),
@@ -49,24 +50,20 @@ pub(crate) async fn handle(dependencies: &Dependencies, request: Request) -> Res
 
 fn ready(report: &Report) -> Response<Body> {
     if report.is_ready {
-        return respond(StatusCode::OK, json(&Healthy { success: true, data: report }));
+        return respond(StatusCode::OK, json(&Healthy { success: true, data: report }).into());
     }
     let code = ErrorCode::Unavailable;
     let error = Problem { code: code.as_str(), message: code.message() };
-    respond(StatusCode::SERVICE_UNAVAILABLE, json(&NotReady { success: false, error, data: report }))
+    respond(StatusCode::SERVICE_UNAVAILABLE, json(&NotReady { success: false, error, data: report }).into())
 }
 
 fn refuse(code: ErrorCode) -> Response<Body> {
     let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    respond(status, rest::failure(code))
-}
-
-fn respond(status: StatusCode, body: String) -> Response<Body> {
-    let mut response = Response::new(Body::Text(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut response = respond(status, rest::failure(code).into());
+    if code == ErrorCode::MethodNotAllowed {
+        // RFC 9110 §15.5.6 wants it.
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+    }
     response
 }
 
@@ -105,7 +102,10 @@ mod tests {
 
     async fn answer(dependencies: &Dependencies, event: &str) -> (u16, Value) {
         let response = handle(dependencies, lambda_http::request::from_str(event).unwrap()).await;
-        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        for (name, value) in rest::HEADERS {
+            assert_eq!(response.headers()[name], value);
+        }
+        assert_eq!(response.headers().contains_key(header::ALLOW), response.status() == StatusCode::METHOD_NOT_ALLOWED);
         (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
     }
 

@@ -1,21 +1,24 @@
 //! From a request to a channel's view.
 
-use auth::{Action, AuthError, Principal, Verifier};
+use auth::Action;
+use front::Front;
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    request::RequestContext,
 };
-use projections::Timestamp;
+use projections::{ChannelId, Timestamp};
 use protocol::{ErrorCode, rest};
-use store::StoreError;
 use views::{Reader, Rendered};
 
 use crate::route;
 
 /// What answers requests.
 pub(crate) struct Api {
-    pub(crate) verifier: Verifier,
+    pub(crate) front: Front,
     pub(crate) reader: Reader,
+    /// The length of an id in the name of a channel.
+    pub(crate) channel_id_length: usize,
 }
 
 impl Api {
@@ -23,7 +26,7 @@ impl Api {
     pub(crate) async fn handle(&self, request: Request, now: Timestamp) -> Response<Body> {
         match self.view(&request, now).await {
             Ok(view) => show(&view, request.headers()),
-            Err(code) => refuse(code),
+            Err(code) => refuse(code, now),
         }
     }
 
@@ -31,32 +34,31 @@ impl Api {
         if request.method() != Method::GET {
             return Err(ErrorCode::MethodNotAllowed);
         }
-        let channel = route::channel(request.raw_http_path());
+        let source_ip = source_ip(request);
         // What there is, is told to nobody who may not see it.
-        let principal = self.principal(request.headers(), now)?;
-        let channel = channel?;
-        if !auth::allows(&principal, Action::Read, &channel) {
-            return Err(ErrorCode::Forbidden);
+        let principal = self.front.admit(request.headers(), source_ip, now).await?;
+        let channel = self.within(route::channel(request.raw_http_path())?)?;
+        if !auth::allows(&principal, Action::Read(&channel)) {
+            return Err(front::deny(&principal, Some(&channel), source_ip));
         }
-        let view = self.reader.view(&principal.tenant, &channel, now).await.map_err(|error| {
-            tracing::error!(%error, tenant = %principal.tenant, %channel, "no view");
-            match error {
-                StoreError::Unavailable(_) => ErrorCode::Unavailable,
-                _ => ErrorCode::Internal,
-            }
-        })?;
+        let sees_names = auth::allows(&principal, Action::SeeNames);
+        let view = self.reader.view(&principal.tenant, &channel, sees_names, now).await;
+        let view = view.map_err(|error| front::failed(&error))?;
         if view.is_known { Ok(view) } else { Err(ErrorCode::NotFound) }
     }
 
-    fn principal(&self, headers: &HeaderMap, now: Timestamp) -> Result<Principal, ErrorCode> {
-        let token = auth::bearer(headers).ok_or(ErrorCode::Unauthorized)?;
-        self.verifier.verify(token, now).map_err(|error| {
-            tracing::info!(%error, "refused");
-            match error {
-                AuthError::Unauthorized(_) => ErrorCode::Unauthorized,
-                AuthError::Forbidden => ErrorCode::Forbidden,
-            }
-        })
+    /// The channel, if its id is not too long here.
+    fn within(&self, channel: ChannelId) -> Result<ChannelId, ErrorCode> {
+        let is_within = channel.id().is_none_or(|id| id.as_str().len() <= self.channel_id_length);
+        if is_within { Ok(channel) } else { Err(ErrorCode::UnknownChannel) }
+    }
+}
+
+/// The address that the request comes from.
+fn source_ip(request: &Request) -> Option<&str> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref(),
+        _ => None,
     }
 }
 
@@ -68,35 +70,24 @@ fn show(view: &Rendered, asked: &HeaderMap) -> Response<Body> {
         .iter()
         .filter_map(|listed| listed.to_str().ok())
         .any(|listed| rest::matches(listed, &etag));
-    let mut response =
-        if has_it { respond(StatusCode::NOT_MODIFIED, Body::Empty) } else { respond(StatusCode::OK, Body::Text(body)) };
+    let mut response = if has_it {
+        front::respond(StatusCode::NOT_MODIFIED, Body::Empty)
+    } else {
+        front::respond(StatusCode::OK, Body::Text(body))
+    };
     // A cursor is digits and base64url, which a header may hold.
     if let Ok(etag) = HeaderValue::try_from(etag) {
         response.headers_mut().insert(header::ETAG, etag);
     }
-    // Only for whoever asked, and asked for again each time: most of the answers are then a 304.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     response
 }
 
-fn refuse(code: ErrorCode) -> Response<Body> {
-    let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = respond(status, Body::Text(rest::failure(code)));
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    match code {
-        // RFC 9110 wants both.
-        ErrorCode::Unauthorized => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-        ErrorCode::MethodNotAllowed => headers.insert(header::ALLOW, HeaderValue::from_static("GET")),
-        _ => None,
-    };
-    response
-}
-
-fn respond(status: StatusCode, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+fn refuse(code: ErrorCode, now: Timestamp) -> Response<Body> {
+    let mut response = front::refuse(code, now);
+    if code == ErrorCode::MethodNotAllowed {
+        // RFC 9110 §15.5.6 wants it.
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+    }
     response
 }
 
@@ -107,6 +98,7 @@ mod table;
 
 #[cfg(test)]
 mod tests {
+    use auth::{KeySet, Origins, Verifier};
     use projections::{Record, TenantId, topic};
     use serde_json::{Value, json};
     use store::{Committer, Entry, SliceId, SliceKey};
@@ -132,20 +124,22 @@ mod tests {
 
     fn api(table: &TestTable) -> Api {
         Api {
-            verifier: Verifier::hs256(LOCAL_SECRET, None).unwrap(),
+            front: Front {
+                verifier: Verifier::fixed(KeySet::from_secrets([LOCAL_SECRET]).unwrap(), None),
+                origins: Origins::parse("https://dashboard.example.com").unwrap(),
+                revocations: table.revocations(),
+                requests: table.requests(),
+                requests_per_minute: 600,
+            },
             reader: Reader::new(table.channels(None), table.leases(), 1),
+            channel_id_length: 128,
         }
     }
 
-    /// Counts one call of `c-17` for a tenant.
-    async fn call(table: &TestTable, tenant: &str) {
+    /// Folds in one record of a tenant.
+    async fn fold(table: &TestTable, tenant: &str, topic: &str, value: &str) {
         let tenant = TenantId::parse(tenant).unwrap();
-        let record = Record {
-            topic: "campaign.events.v1",
-            timestamp: now(),
-            default_tenant: Some(&tenant),
-            value: br#"{"eventType":"call_initiated","campaignId":"c-17","callId":"k"}"#,
-        };
+        let record = Record { topic, timestamp: now(), default_tenant: Some(&tenant), value: value.as_bytes() };
         let routed = topic::decode(&record).unwrap();
         let slice = SliceId { epoch: 1, topic: record.topic.into(), partition: 0 };
         let key = SliceKey { tenant, channel: routed.channel, slice };
@@ -153,6 +147,12 @@ mod tests {
         let channels = table.channels(None);
         Committer::new(channels.clone()).commit(&key, &[entry], now()).await.unwrap();
         channels.describe(&key.tenant, &key.channel, None, now(), now()).await.unwrap();
+    }
+
+    /// Counts one call of `c-17` for a tenant.
+    async fn call(table: &TestTable, tenant: &str) {
+        let call = r#"{"eventType":"call_initiated","campaignId":"c-17","callId":"k"}"#;
+        fold(table, tenant, "campaign.events.v1", call).await;
     }
 
     async fn answer_at(api: &Api, event: &str, now: Timestamp) -> (Response<()>, Value) {
@@ -167,10 +167,10 @@ mod tests {
 
     async fn refused(api: &Api, event: &str) -> (u16, Value) {
         let (response, body) = answer(api, event).await;
-        assert_eq!(
-            (&body["success"], &response.headers()[header::CACHE_CONTROL]),
-            (&json!(false), &"no-store".parse().unwrap())
-        );
+        assert_eq!(body["success"], false);
+        for (name, value) in rest::HEADERS {
+            assert_eq!(response.headers()[name], value);
+        }
         (response.status().as_u16(), body["error"]["code"].clone())
     }
 
@@ -188,7 +188,7 @@ mod tests {
             let (response, body) = answer(&api, event).await;
             assert_eq!((response.status(), &body["success"]), (StatusCode::OK, &json!(true)), "{body}");
             assert_eq!(body.pointer(pointer), Some(&expected), "{body}");
-            assert_eq!(response.headers()[header::CACHE_CONTROL], "private, no-cache");
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
         }
     }
 
@@ -222,6 +222,52 @@ mod tests {
         assert_eq!(refused(&api, &BAD_ID.replace("Bearer ey", "Bearer xy")).await, (401, json!("unauthorized")));
         let in_query = NO_TOKEN.replace(r#""rawQueryString": """#, r#""rawQueryString": "token=x""#);
         assert_eq!(refused(&api, &in_query).await.0, 401, "a token in a URL ends up in logs");
+    }
+
+    #[tokio::test]
+    async fn names_of_people_are_initials_for_who_may_not_see_them() {
+        let table = TestTable::create().await;
+        let check_in =
+            r#"{"type":"CHECK_IN_PROCESSED","eventId":"evt_1","checkInData":{"id":"u","name":"Ada Lovelace"}}"#;
+        fold(&table, "acme", "platform.analytics.check-in.v1", check_in).await;
+        let (response, body) = answer(&api(&table), LIVE_EVENT).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(body.to_string().contains("A. L.") && !body.to_string().contains("Ada"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn an_id_may_be_limited_further() {
+        let table = TestTable::create().await;
+        call(&table, "acme").await;
+        let mut api = api(&table);
+        for (length, status) in [(4, 200), (3, 404)] {
+            api.channel_id_length = length;
+            let (response, body) = answer(&api, CHANNEL).await;
+            assert_eq!(response.status().as_u16(), status, "{body}");
+        }
+        assert_eq!(refused(&api, CAMPAIGN).await, (404, json!("unknown_channel")));
+        assert_eq!(answer(&api, CAMPAIGNS).await.0.status(), StatusCode::OK, "has no id");
+    }
+
+    #[tokio::test]
+    async fn who_is_not_admitted_is_told_why() {
+        let table = TestTable::create().await;
+        let mut api = api(&table);
+        let foreign = CAMPAIGN.replace(r#""host""#, r#""origin": "https://elsewhere.example.net", "host""#);
+        assert_eq!(refused(&api, &foreign).await, (403, json!("origin_not_allowed")));
+        api.front.requests_per_minute = 0;
+        let (response, body) = answer(&api, CAMPAIGN).await;
+        assert_eq!((response.status().as_u16(), &body["error"]["code"]), (429, &json!("rate_limited")));
+        assert_eq!(response.headers()[header::RETRY_AFTER], "60");
+        api.front.revocations.revoke(&TenantId::parse("acme").unwrap(), None, now()).await.unwrap();
+        assert_eq!(refused(&api, CAMPAIGN).await, (401, json!("revoked")));
+    }
+
+    #[tokio::test]
+    async fn another_method_is_told_which_one_is_allowed() {
+        let table = TestTable::create().await;
+        let (response, _) = answer(&api(&table), &CAMPAIGN.replace(r#""GET""#, r#""POST""#)).await;
+        assert_eq!((response.status().as_u16(), &response.headers()[header::ALLOW]), (405, &"GET".parse().unwrap()));
     }
 
     #[tokio::test]

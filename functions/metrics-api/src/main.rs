@@ -3,7 +3,7 @@
 mod handler;
 mod route;
 
-use auth::Verifier;
+use front::Front;
 use handler::Api;
 use lambda_http::{Error, Request, service_fn};
 use runtime::{Clients, Variables, clock, telemetry};
@@ -13,8 +13,6 @@ use views::Reader;
 async fn main() -> Result<(), Error> {
     telemetry::init();
     let variables = Variables::from_env();
-    let algorithm = variables.required("TOKEN_ALGORITHM")?;
-    let secret = variables.required("TOKEN_SECRET")?;
     let clients = Clients::new(variables).await;
     let channels = clients.channels(None)?;
     // Opens the connection before the first request comes.
@@ -22,8 +20,9 @@ async fn main() -> Result<(), Error> {
         tracing::warn!(%error, "no connection during init");
     }
     let api = Api {
-        verifier: Verifier::new(&algorithm, secret.as_bytes(), variables.tenant("DEFAULT_TENANT")?)?,
+        front: Front::new(&clients, variables).await?,
         reader: Reader::new(channels, clients.leases()?, variables.shards()?.get()),
+        channel_id_length: variables.number("CHANNEL_ID_LENGTH", 1..=128)?,
     };
     let handle = async |request: Request| Ok::<_, Error>(api.handle(request, clock::now()).await);
     lambda_http::run(service_fn(handle)).await

@@ -51,7 +51,7 @@ pub(crate) struct Poster {
     /// Raised whenever the view differs from the one before; 0 before the first.
     pub(crate) revision: u64,
     /// The message that carries the view; nothing before the first view, or while it is still the predecessor's.
-    pub(crate) message: Option<Bytes>,
+    pub(crate) message: Option<Forms>,
     /// What is new beside the view, since the last refresh.
     pub(crate) notices: Vec<Notice>,
     fingerprint: u64,
@@ -62,9 +62,19 @@ pub(crate) struct Poster {
     told: Option<BTreeMap<String, Totals>>,
 }
 
+/// The message that carries a view, for those who may see names of people and for those who may not. Where no name is in
+/// it the two are the same bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Forms {
+    full: Bytes,
+    concealed: Bytes,
+}
+
 /// A message beside the view.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Notice {
+    /// What it is about.
+    pub(crate) channel: ChannelId,
     /// The message.
     pub(crate) message: Bytes,
     /// Whether those who watch the whole collection get it too.
@@ -151,6 +161,13 @@ impl Board {
     }
 }
 
+impl Forms {
+    /// The message for somebody.
+    pub(crate) fn shown(&self, sees_names: bool) -> &Bytes {
+        if sees_names { &self.full } else { &self.concealed }
+    }
+}
+
 impl Poster {
     fn new(key: Key) -> Self {
         Self {
@@ -170,6 +187,11 @@ impl Poster {
     /// Tells the view apart from others; nothing before the first.
     pub(crate) fn fingerprint(&self) -> Option<u64> {
         (self.revision > 0).then_some(self.fingerprint)
+    }
+
+    /// Whether names of people may be in the view.
+    pub(crate) fn shows_names(&self) -> bool {
+        self.key.1.kind().shows_names()
     }
 
     /// Whether the channel is to be read `now`.
@@ -211,7 +233,25 @@ impl Poster {
         }
         self.published_at = now;
         let cursor = cursor.unwrap_or_else(|| self.state.cursor());
-        self.message = Some(self.channel_message(self.key.1.kind().message_type(), &data, &cursor, now));
+        let full = self.channel_message(self.key.1.kind().message_type(), &data, &cursor, now);
+        let concealed = match self.concealed(view) {
+            Some(data) => self.channel_message(self.key.1.kind().message_type(), &data, &cursor, now),
+            None => full.clone(),
+        };
+        self.message = Some(Forms { full, concealed });
+    }
+
+    /// The view with initials for names; nothing where that makes no difference.
+    fn concealed(&self, view: &View) -> Option<Box<RawValue>> {
+        if !self.shows_names() {
+            return None;
+        }
+        let concealed = view.clone().concealed();
+        if concealed == *view {
+            return None;
+        }
+        // What cannot be written is shown to nobody rather than with names.
+        Some(serde_json::value::to_raw_value(&concealed).unwrap_or_default())
     }
 
     fn collect_notices(&mut self, now: Timestamp) {
@@ -234,7 +274,7 @@ impl Poster {
             .filter_map(|told| {
                 let data = serde_json::value::to_raw_value(&told.data).ok()?;
                 let message = self.channel_message(told.message_type, &data, &cursor, now);
-                Some(Notice { message, is_for_collection: told.is_for_collection })
+                Some(Notice { channel: self.key.1.clone(), message, is_for_collection: told.is_for_collection })
             })
             .collect();
     }

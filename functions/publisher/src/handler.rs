@@ -33,8 +33,6 @@ pub(crate) struct Publisher<G> {
     pub(crate) cluster: Cluster,
     /// The time between two ticks.
     pub(crate) tick: Duration,
-    /// The time.
-    pub(crate) clock: fn() -> Timestamp,
 }
 
 impl<G: Post + Clone + Send + Sync + 'static> Publisher<G> {
@@ -53,7 +51,6 @@ impl<G: Post + Clone + Send + Sync + 'static> Publisher<G> {
                 kafka_cluster: Some(kafka_cluster.clone()),
                 leases: self.leases.clone(),
                 desk: self.desk.clone(),
-                clock: self.clock,
             };
             tenure.serve()
         });

@@ -2,8 +2,11 @@
 
 mod audience;
 mod board;
+mod closing;
+mod delivery;
 mod handler;
 mod notices;
+mod outbox;
 mod published;
 mod roster;
 mod shard;
@@ -33,11 +36,11 @@ async fn main() -> Result<(), Error> {
             overview_interval: variables.duration_ms("OVERVIEW_INTERVAL_MS", 50..=60_000)?,
             channels,
             connections,
+            clock: clock::now,
         },
         leases,
         cluster: Cluster::new(&clients.sdk, variables.optional("KAFKA_CLUSTER_ARN")),
         tick: variables.duration_ms("TICK_MS", 10..=10_000)?,
-        clock: clock::now,
     };
     publisher.desk.connections.ping().await?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| publisher.handle(event.payload, event.context))).await

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use auth::Action;
 use projections::{ChannelId, TenantId, Timestamp, notice::Totals};
 use serde::{Deserialize, Serialize};
 use store::{Connection, MAX_PUBLISHED};
@@ -61,12 +62,20 @@ impl Published {
     }
 }
 
-/// Tells apart a connection from itself with other subscriptions: who subscribed since has to get the view.
+/// Tells apart a connection from itself with other subscriptions or other rights: who subscribed since, or may see more
+/// since, has to get the view.
 pub(crate) fn fingerprint(connection: &Connection) -> u64 {
     let mut hasher = DefaultHasher::new();
     connection.id.hash(&mut hasher);
-    connection.channels.hash(&mut hasher);
+    permitted(connection).for_each(|subscription| subscription.hash(&mut hasher));
+    auth::allows(&connection.principal, Action::SeeNames).hash(&mut hasher);
     hasher.finish()
+}
+
+/// The channels that a connection watches and may see, each with the fingerprint of the view that answered its
+/// `subscribe`. A subscription and a renewal with fewer rights may have crossed; the rights count.
+pub(crate) fn permitted(connection: &Connection) -> impl Iterator<Item = (&ChannelId, &String)> {
+    connection.channels.iter().filter(|(channel, _)| auth::allows(&connection.principal, Action::Read(channel)))
 }
 
 #[cfg(test)]

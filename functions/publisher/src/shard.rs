@@ -2,33 +2,27 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::Arc,
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
-use gateway::{Post, PostError};
+use gateway::Post;
 use projections::{ChannelId, Kind, TenantId, Timestamp, View, system::Pipeline};
 use protocol::Cursor;
 use store::{Channels, Connections, Consistency, MAX_CONNECTION_AGE, StoreError};
-use tokio::{sync::Semaphore, task::JoinSet};
-use tracing::{info, warn};
+use tracing::warn;
 use views::Reader;
 
 use crate::{
-    audience::{Audience, Parcel},
+    audience::Audience,
     board::{Board, Key, Place},
+    outbox::Outbox,
     published::Published,
     roster::{Roster, Rosters},
-    watcher::{Message, Receipt},
 };
 
 /// Channels that are read at the same time.
 const READS: usize = 64;
-
-/// Posts under way at the same time. Each takes about 10 ms on AWS, so this is far above 5,000 a second, and its
-/// sockets fit a Lambda's 1,024 file descriptors.
-const POSTS: usize = 256;
 
 /// The connections are read again after this long even if their version did not move: `connect` writes the connection
 /// first and raises the version then, and may die between the two.
@@ -46,10 +40,12 @@ pub(crate) struct Desk<G> {
     pub(crate) channels: Channels,
     /// Knows the connections.
     pub(crate) connections: Connections,
-    /// Posts to them.
+    /// Posts to them, and closes them.
     pub(crate) gateway: G,
     /// How often collections and `system` are looked at.
     pub(crate) overview_interval: Duration,
+    /// The time.
+    pub(crate) clock: fn() -> Timestamp,
 }
 
 /// One shard while it is being served.
@@ -63,18 +59,14 @@ pub(crate) struct Shard<G> {
     version: Option<u64>,
     audience_read_at: Timestamp,
     overview_at: Timestamp,
-    posting: JoinSet<Receipt>,
-    deleting: JoinSet<()>,
-    permits: Arc<Semaphore>,
-    posted: u64,
-    gone: u64,
-    failed: u64,
+    outbox: Outbox<G>,
 }
 
 impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
     /// A shard as a predecessor has left it.
     pub(crate) fn new(number: u32, desk: Desk<G>, left: Published) -> Self {
         let mut board = Board::new(desk.overview_interval);
+        let outbox = Outbox::new(desk.gateway.clone(), desk.connections.clone(), desk.clock);
         for baseline in left.channels {
             board.restore(baseline);
         }
@@ -88,19 +80,16 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
             version: None,
             audience_read_at: Timestamp::default(),
             overview_at: Timestamp::default(),
-            posting: JoinSet::new(),
-            deleting: JoinSet::new(),
-            permits: Arc::new(Semaphore::new(POSTS)),
-            posted: 0,
-            gone: 0,
-            failed: 0,
+            outbox,
         }
     }
 
     /// Looks who watches what, and what of it has changed; tells whether this was an overview. To be followed by
     /// [`Self::post`], where the lease still holds then.
     pub(crate) async fn read(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        self.collect_receipts(now);
+        if self.outbox.collect(&mut self.audience, now) {
+            self.version = None;
+        }
         self.read_audience(now).await?;
         self.board.clear_notices();
         let is_overview = now >= self.overview_at;
@@ -119,14 +108,22 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         Ok(is_overview)
     }
 
-    /// Sends everyone what they have not got. The posts go on when this returns.
+    /// Closes the connections that end, and sends everyone else what they have not got. This goes on when it returns. To
+    /// be preceded by [`Self::read`]: a token that was renewed by then has not expired.
     pub(crate) fn post(&mut self, is_overview: bool, now: Timestamp) {
+        for closing in self.audience.closings(now) {
+            self.outbox.close(closing);
+        }
+        self.send(is_overview, now);
+    }
+
+    fn send(&mut self, is_overview: bool, now: Timestamp) {
         for parcel in self.audience.parcels(&self.board, &self.rosters, is_overview, now) {
-            self.posting.spawn(deliver(self.desk.gateway.clone(), Arc::clone(&self.permits), parcel));
+            self.outbox.send(parcel);
         }
     }
 
-    /// Whether nobody watches.
+    /// Whether nobody watches, and nobody is left to be closed.
     pub(crate) fn is_empty(&self) -> bool {
         self.audience.is_empty()
     }
@@ -146,14 +143,10 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         self.board.clear_notices();
         let finished = async {
             for _ in 0..2 {
-                while let Some(receipt) = self.posting.join_next().await {
-                    self.note(receipt, now);
-                }
-                self.post(false, now);
+                self.outbox.finish(&mut self.audience, now).await;
+                self.send(false, now);
             }
-            while let Some(receipt) = self.posting.join_next().await {
-                self.note(receipt, now);
-            }
+            self.outbox.finish(&mut self.audience, now).await;
         };
         let _ = tokio::time::timeout(SETTLE, finished).await;
         self.stop().await;
@@ -161,14 +154,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
 
     /// Posts nothing more, at once: another publisher may be at work.
     pub(crate) async fn stop(&mut self) {
-        self.posting.shutdown().await;
-        info!(
-            shard = self.number,
-            posted = self.posted,
-            gone = self.gone,
-            failed = self.failed,
-            "posts of this tenure"
-        );
+        self.outbox.stop(self.number).await;
     }
 
     /// What the next publisher has to know.
@@ -177,32 +163,6 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
             saved_at: now,
             channels: self.board.baselines(now).collect(),
             up_to_date: self.audience.up_to_date(&self.board, &self.rosters),
-        }
-    }
-
-    fn collect_receipts(&mut self, now: Timestamp) {
-        while let Some(receipt) = self.posting.try_join_next() {
-            self.note(receipt, now);
-        }
-        while self.deleting.try_join_next().is_some() {}
-    }
-
-    fn note(&mut self, receipt: Result<Receipt, tokio::task::JoinError>, now: Timestamp) {
-        let Ok(receipt) = receipt else { return };
-        self.posted += receipt.posted;
-        if let Err(error) = &receipt.end {
-            self.failed += 1;
-            tracing::debug!(connection = receipt.connection, %error, "post failed");
-        }
-        let (connections, id) = (self.desk.connections.clone(), receipt.connection.clone());
-        if self.audience.note(receipt, now) {
-            self.gone += 1;
-            self.deleting.spawn(async move {
-                if let Err(error) = connections.disconnect(&id).await {
-                    // It is met again with the next audience, and behind that stands the item's TTL.
-                    warn!(%error, "a connection that is gone could not be deleted");
-                }
-            });
         }
     }
 
@@ -316,44 +276,4 @@ fn system_view(
     let view = views::complete(nodes.view(channel, now), campaigns, pipeline);
     let states = members.iter().map(|member| &member.state).chain([nodes]);
     (view, views::cursor_over(states, roster.map(|roster| roster.latest).unwrap_or_default()))
-}
-
-/// Posts one connection's messages in order, up to the first that fails.
-async fn deliver<G: Post>(gateway: G, permits: Arc<Semaphore>, parcel: Parcel) -> Receipt {
-    let mut receipt =
-        Receipt { connection: parcel.connection, got: Vec::new(), unsent: Vec::new(), posted: 0, end: Ok(()) };
-    let mut messages = parcel.messages.into_iter();
-    while let Some(message) = messages.next() {
-        let bytes = match &message {
-            Message::Notice(notice) => notice.message.clone(),
-            Message::View(_, _, view) => view.clone(),
-        };
-        // The semaphore is never closed.
-        let _permit = permits.acquire().await;
-        match (gateway.post(&receipt.connection, bytes).await, message) {
-            (Ok(()), Message::Notice(_)) => receipt.posted += 1,
-            (Ok(()), Message::View(place, revision, _)) => {
-                receipt.posted += 1;
-                receipt.got.push((place, revision));
-            }
-            // It never will arrive; its successor may be smaller.
-            (Err(PostError::TooLarge), message) => {
-                warn!("a message is larger than the API carries");
-                if let Message::View(place, revision, _) = message {
-                    receipt.got.push((place, revision));
-                }
-            }
-            (Err(error), message) => {
-                // After a time-out it may have arrived; then it is not told again.
-                let may_be_told = matches!(error, PostError::Gone | PostError::Limited);
-                let left = Some(message).filter(|_| may_be_told).into_iter().chain(messages);
-                receipt.unsent = left
-                    .filter_map(|message| if let Message::Notice(notice) = message { Some(notice) } else { None })
-                    .collect();
-                receipt.end = Err(error);
-                break;
-            }
-        }
-    }
-    receipt
 }

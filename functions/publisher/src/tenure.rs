@@ -48,7 +48,7 @@ pub(crate) enum End {
     HandedOver,
     /// The invocation's time was up.
     OutOfTime,
-    /// Nobody watches.
+    /// Nobody watches, and nobody is left to be closed.
     NobodyWatches,
     /// Somebody else took the lease.
     Lost,
@@ -72,8 +72,6 @@ pub(crate) struct Tenure<G> {
     pub(crate) leases: Leases,
     /// What to publish with.
     pub(crate) desk: Desk<G>,
-    /// The time.
-    pub(crate) clock: fn() -> Timestamp,
 }
 
 impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
@@ -88,10 +86,10 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
                 shard.stop().await;
                 return Ok(end);
             }
-            shard.settle((self.clock)()).await;
+            shard.settle((self.desk.clock)()).await;
             self.save(&shard, &lease).await?;
             let successor = lease.successor.as_deref().filter(|_| end == End::HandedOver);
-            self.leases.release(self.shard, &lease, successor, (self.clock)()).await?;
+            self.leases.release(self.shard, &lease, successor, (self.desk.clock)()).await?;
             let is_over = match end {
                 // A successor that has died since it asked publishes nothing.
                 End::HandedOver => self.is_taken_up(lease.token).await,
@@ -107,7 +105,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
 
     /// Takes the lease, waiting for the holder to hand it over; nothing if somebody else is to have it.
     async fn take(&self) -> Option<Lease> {
-        while (self.clock)() < self.work_ends() {
+        while (self.desk.clock)() < self.work_ends() {
             match self.try_take().await {
                 Ok(Some(taken)) => return taken,
                 Ok(None) => {}
@@ -120,7 +118,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
 
     /// Tries once: the lease, or nobody's (`Some(None)`), or to be tried again.
     async fn try_take(&self) -> Result<Option<Option<Lease>>, StoreError> {
-        let now = (self.clock)();
+        let now = (self.desk.clock)();
         match self.leases.acquire(self.shard, &self.owner, now, LEASE).await? {
             Acquired::Held(lease) => return Ok(Some(Some(lease))),
             Acquired::Busy(_) if !self.relieves => return Ok(Some(None)),
@@ -133,7 +131,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
     /// What a predecessor has left. Where that cannot be read, everyone gets a view once more.
     async fn left_behind(&self) -> Published {
         match self.leases.published(self.shard).await {
-            Ok(left) => left.and_then(|bytes| Published::from_bytes(&bytes, (self.clock)())).unwrap_or_default(),
+            Ok(left) => left.and_then(|bytes| Published::from_bytes(&bytes, (self.desk.clock)())).unwrap_or_default(),
             Err(error) => {
                 warn!(shard = self.shard, %error, "what was published could not be read");
                 Published::default()
@@ -144,10 +142,10 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
     async fn publish(&self, shard: &mut Shard<G>, lease: &mut Lease) -> End {
         let mut ticks = tokio::time::interval(self.tick);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut saved_at, mut pulse_at) = ((self.clock)(), Timestamp::EPOCH);
+        let (mut saved_at, mut pulse_at) = ((self.desk.clock)(), Timestamp::EPOCH);
         loop {
             ticks.tick().await;
-            let now = (self.clock)();
+            let now = (self.desk.clock)();
             if now >= self.work_ends() {
                 return End::OutOfTime;
             }
@@ -206,7 +204,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
 
     /// Renews the lease; false if it is another's by now. Where that cannot be told, the lease runs on.
     async fn renew(&self, lease: &mut Lease) -> bool {
-        match self.leases.renew(self.shard, lease, (self.clock)(), LEASE).await {
+        match self.leases.renew(self.shard, lease, (self.desk.clock)(), LEASE).await {
             Ok(Some(renewed)) => *lease = renewed,
             Ok(None) => return false,
             Err(error) => warn!(shard = self.shard, %error, "the lease could not be renewed"),
@@ -215,15 +213,15 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
     }
 
     fn still_holds(&self, lease: &Lease) -> bool {
-        (self.clock)().plus(SAFETY) < lease.expires_at
+        (self.desk.clock)().plus(SAFETY) < lease.expires_at
     }
 
     /// Whether the successor has come; a name alone publishes nothing.
     async fn is_taken_up(&self, token: u64) -> bool {
-        while (self.clock)() < self.work_ends() {
+        while (self.desk.clock)() < self.work_ends() {
             match self.leases.read(self.shard).await {
                 Ok(Some(lease)) if lease.token > token => return true,
-                Ok(Some(lease)) if lease.is_held((self.clock)()) => {}
+                Ok(Some(lease)) if lease.is_held((self.desk.clock)()) => {}
                 Ok(_) => return false,
                 Err(error) => warn!(shard = self.shard, %error, "the successor's lease could not be read"),
             }
@@ -242,7 +240,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
     }
 
     async fn save(&self, shard: &Shard<G>, lease: &Lease) -> Result<(), StoreError> {
-        let bytes = shard.published((self.clock)()).into_bytes();
+        let bytes = shard.published((self.desk.clock)()).into_bytes();
         // Refused only if the lease is lost; the next renewal says so too.
         self.leases.save_published(self.shard, lease, &bytes).await.map(drop)
     }

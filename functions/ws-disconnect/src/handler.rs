@@ -28,8 +28,9 @@ mod table;
 mod tests {
     use std::collections::BTreeMap;
 
+    use auth::Principal;
     use projections::{TenantId, Timestamp};
-    use store::Connection;
+    use store::{Connection, Limits};
 
     use super::*;
     use crate::handler::table::TestTable;
@@ -42,25 +43,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_forgotten_and_its_place_is_free_however_often_it_ends() {
+    async fn a_connection_is_forgotten_and_its_places_are_free_however_often_it_ends() {
         let connections = TestTable::create().await.connections(1);
         let now = Timestamp::from_millis(1_768_473_000_000);
-        let connection = Connection {
-            id: event(IDLE).request_context.connection_id.unwrap(),
+        let principal = Principal {
             tenant: TenantId::parse("acme").unwrap(),
             user: "ann".into(),
             permissions: Vec::new(),
+            channels: None,
+            issued_at: now,
+            expires_at: now,
+        };
+        let connection = Connection {
+            id: event(IDLE).request_context.connection_id.unwrap(),
+            principal,
             channels: BTreeMap::new(),
             is_default: true,
             connected_at: now,
-            expires_at: now,
+            source_ip: None,
+            ending: None,
         };
-        connections.connect(&connection, 1, now).await.unwrap();
+        let limits = Limits { per_user: 1, per_tenant: 1 };
+        connections.connect(&connection, limits, now).await.unwrap();
         for text in [BY_CLIENT, IDLE] {
             assert_eq!(handle(&connections, event(text)).await.unwrap().status_code, 200);
         }
         assert_eq!(connections.get(&connection.id).await.unwrap(), None);
-        connections.connect(&connection, 1, now).await.unwrap();
+        connections.connect(&connection, limits, now).await.unwrap();
     }
 
     #[tokio::test]

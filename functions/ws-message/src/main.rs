@@ -1,8 +1,10 @@
-//! The Lambda function behind the routes `subscribe`, `unsubscribe`, `ping` and `$default`.
+//! The Lambda function behind the routes `subscribe`, `unsubscribe`, `ping`, `authenticate` and `$default`.
 
+mod desk;
 mod handler;
+mod renewal;
 
-use handler::Desk;
+use desk::{Desk, Limits};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use runtime::{Clients, Variables, clock, telemetry};
 use views::Reader;
@@ -10,17 +12,27 @@ use views::Reader;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init();
-    let clients = Clients::new(Variables::from_env()).await;
+    let variables = Variables::from_env();
+    let clients = Clients::new(variables).await;
     let connections = clients.connections()?;
     let desk = Desk {
         reader: Reader::new(clients.channels(None)?, clients.leases()?, connections.shards()),
         connections,
+        verifier: clients.verifier().await?,
+        revocations: clients.revocations()?,
         waker: clients.waker()?,
+        limits: Limits {
+            messages_per_minute: variables.number("MESSAGES_PER_MINUTE", 1..=10_000)?,
+            message_bytes: variables.number("MESSAGE_BYTES", 256..=32_768)?,
+            subscriptions: variables.number("SUBSCRIPTIONS_PER_CONNECTION", 1..=1000)?,
+            channel_id_length: variables.number("CHANNEL_ID_LENGTH", 1..=128)?,
+        },
     };
     // Opens the connection before the first message comes.
     if let Err(error) = desk.connections.ping().await {
         tracing::warn!(%error, "no connection during init");
     }
-    let handle = async |event: LambdaEvent<_>| Ok::<_, Error>(desk.handle(event.payload, clock::now()).await);
+    let handle =
+        async |event: LambdaEvent<_>| Ok::<_, Error>(handler::handle(&desk, event.payload, clock::now()).await);
     lambda_runtime::run(service_fn(handle)).await
 }

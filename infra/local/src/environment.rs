@@ -7,25 +7,38 @@ use anyhow::bail;
 use crate::{
     gateway::management::EXECUTE_API,
     lambda::Launch,
+    secrets::SECRETS_MANAGER,
     template::{Function, REGION},
-    token::{DEFAULT_TENANT, LOCAL_SECRET},
+    token::DEFAULT_TENANT,
 };
 
-/// Parameters of the template that have another value than their default.
-pub(crate) const PARAMETERS: [(&str, &str); 3] = [
-    // There is a cluster, so the mappings exist.
-    ("KafkaClusterArn", "arn:aws:kafka:us-east-1:123456789012:cluster/local/local"),
-    // Records and tokens that name no tenant are those of whoever tries it out.
-    ("DefaultTenant", DEFAULT_TENANT),
-    // A page that is being written is served from some port of this machine.
-    ("AllowedOrigins", "http://localhost:*,http://127.0.0.1:*"),
-];
+/// Parameters of the template that have another value than their default, in a system whose APIs are on a port.
+pub(crate) fn parameters(port: u16) -> [(&'static str, String); 4] {
+    [
+        // There is a cluster, so the mappings exist.
+        ("KafkaClusterArn", "arn:aws:kafka:us-east-1:123456789012:cluster/local/local".to_owned()),
+        // Records and tokens that name no tenant are those of whoever tries it out.
+        ("DefaultTenant", DEFAULT_TENANT.to_owned()),
+        // `cargo dev token` signs with the secret.
+        ("TokenSigning", "secret".to_owned()),
+        ("AllowedOrigins", origins(port)),
+    ]
+}
+
+/// Ports that pages are usually served from while they are written: by Create React App, Next.js and Rails, and by Vite.
+const PAGE_PORTS: [u16; 2] = [3000, 5173];
+
+/// The system's own page, by each of its names, and pages that are being written on this machine. Each in full: to
+/// functions and gateway an origin is allowed as it stands or not at all.
+fn origins(port: u16) -> String {
+    let mut origins = vec![format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}")];
+    origins.extend(PAGE_PORTS.iter().filter(|page| **page != port).map(|page| format!("http://localhost:{page}")));
+    origins.join(",")
+}
 
 /// Variables that have another value than the template's, in functions that have them at all.
-const VARIABLES: [(&str, &str); 2] = [
-    // Instead of a secret in AWS.
-    ("TOKEN_SECRET", LOCAL_SECRET),
-    // But no cluster that AWS could describe.
+const VARIABLES: [(&str, &str); 1] = [
+    // There is no cluster that AWS could describe.
     ("KAFKA_CLUSTER_ARN", ""),
 ];
 
@@ -94,6 +107,7 @@ fn of_lambda(function: &Function, endpoints: &Endpoints) -> BTreeMap<String, Str
         ("AWS_ENDPOINT_URL", format!("{gateway}/_aws")),
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.clone()),
         ("AWS_ENDPOINT_URL_LAMBDA", gateway.clone()),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", format!("{gateway}{SECRETS_MANAGER}")),
         ("TZ", ":UTC".to_owned()),
     ];
     let own = ["PATH", "RUST_BACKTRACE"].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
@@ -142,9 +156,8 @@ mod tests {
     #[test]
     fn what_is_given_wins_and_only_where_there_is_such_a_variable() {
         let given = [("A".to_owned(), "given".to_owned()), ("B".to_owned(), "given".to_owned())];
-        let environment = environment(&[("A", "template"), ("TOKEN_SECRET", "template")], &given);
-        assert_eq!(environment["A"], "given");
-        assert_eq!(environment["TOKEN_SECRET"], LOCAL_SECRET);
+        let environment = environment(&[("A", "template"), ("C", "template")], &given);
+        assert_eq!((environment["A"].as_str(), environment["C"].as_str()), ("given", "template"));
         assert!(!environment.contains_key("B"));
         assert!(!environment.contains_key("KAFKA_CLUSTER_ARN"));
     }
@@ -160,6 +173,16 @@ mod tests {
         let environment = environment(&[], &[]);
         assert_eq!(environment["AWS_ENDPOINT_URL_DYNAMODB"], "http://127.0.0.1:8000");
         assert_eq!(environment["AWS_ENDPOINT_URL_LAMBDA"], "http://127.0.0.1:4000");
+        assert_eq!(environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"], "http://127.0.0.1:4000/_aws/secretsmanager");
         assert_eq!(environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], "256");
+    }
+
+    #[test]
+    fn the_allowed_origins_are_named_in_full_and_once() {
+        let own = "http://localhost:4000,http://127.0.0.1:4000";
+        assert_eq!(origins(4000), format!("{own},http://localhost:3000,http://localhost:5173"));
+        assert_eq!(origins(3000), "http://localhost:3000,http://127.0.0.1:3000,http://localhost:5173");
+        let parsed = auth::Origins::parse(&origins(4000));
+        assert!(parsed.is_ok(), "what functions are given is what they take");
     }
 }

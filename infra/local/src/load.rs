@@ -23,7 +23,7 @@ use crate::{
     clock::now,
     kafka::{self, PARTITIONS},
     producer::{Outgoing, Producer},
-    token::{DEFAULT_TENANT, READ_LIVE, mint},
+    token::{DEFAULT_TENANT, Token},
 };
 
 const TOPIC: &str = "campaign.events.v1";
@@ -43,7 +43,7 @@ const TOKEN_TTL: Duration = Duration::from_hours(1);
 /// Opens sockets, produces records, and measures how long each record takes to each socket that watches its campaign.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Load {
-    /// Sockets to open
+    /// Sockets to open; a tenant may have 10,000 unless the system is told otherwise
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub(crate) connections: u32,
     /// Campaigns that they watch, each socket one
@@ -164,14 +164,13 @@ impl Campaigns {
     }
 }
 
-/// Opens all sockets, each for a user of its own, and subscribes each to one of the campaigns.
+/// Opens all sockets, each for a user of its own, so that no limit of a user is met, and subscribes each to one of the campaigns.
 async fn open(args: &Load, campaigns: &Campaigns) -> anyhow::Result<Vec<Socket>> {
     let bar = bar(u64::from(args.connections), "{pos} of {len} sockets {wide_bar}")?;
     let opening = (0..args.connections as usize).map(|connection| {
         let bar = bar.clone();
         async move {
-            let permissions = [READ_LIVE.to_owned()];
-            let token = mint(&args.tenant, &format!("load-{connection}"), &permissions, TOKEN_TTL, now())?;
+            let token = Token::to_read(&args.tenant, &format!("load-{connection}"), TOKEN_TTL).mint(now())?;
             let campaign = &campaigns.ids[connection % campaigns.ids.len()];
             let socket = Socket::open(&args.url, &token, campaign).await?;
             bar.inc(1);

@@ -1,14 +1,8 @@
-//! The page at `/`: what is where and what functions do. `/_local` says the same as JSON.
+//! The page at `/_local/`: what is where and what functions do. `/_local` says the same as JSON.
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    response::{Html, IntoResponse, Response},
-    routing::get,
-};
+use axum::{Json, Router, extract::State, http::header::CONTENT_TYPE, response::Html, routing::get};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -35,14 +29,21 @@ struct Page {
     since: Timestamp,
 }
 
-/// Serves the page, its JSON, and a 404 for all that nobody else serves.
+/// The page itself. Style and script are files of their own, so that no page here needs either within it.
+pub(crate) const STATUS: Html<&str> = Html(include_str!("page/status.html"));
+
+/// Serves the page, what belongs to it, and its JSON.
 pub(crate) fn router(host: Arc<Host>, connections: Connections, places: Vec<Place>) -> Router {
     let page = Page { host, connections, places, since: Timestamp::now() };
     Router::new()
-        .route("/", get(|| async { Html(include_str!("page.html")) }))
         .route("/_local", get(status))
-        .fallback(nothing)
         .with_state(Arc::new(page))
+        .route("/_local/", get(|| async { STATUS }))
+        .route("/_local/status.css", get(|| async { ([(CONTENT_TYPE, "text/css")], include_str!("page/status.css")) }))
+        .route(
+            "/_local/status.js",
+            get(|| async { ([(CONTENT_TYPE, "text/javascript")], include_str!("page/status.js")) }),
+        )
 }
 
 async fn status(State(page): State<Arc<Page>>) -> Json<Value> {
@@ -52,8 +53,4 @@ async fn status(State(page): State<Arc<Page>>) -> Json<Value> {
         "connections": page.connections.count(),
         "functions": page.host.status(),
     }))
-}
-
-async fn nothing() -> Response {
-    (StatusCode::NOT_FOUND, "Nothing is here. Start at /\n").into_response()
 }

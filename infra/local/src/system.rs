@@ -18,9 +18,9 @@ use tokio_util::{
 use crate::{
     binaries,
     cli::Start,
-    clock, console,
+    clock, console, dashboard,
     dynamodb::{self, EmbeddedDynamoDb},
-    environment::{self, Endpoints, PARAMETERS},
+    environment::{self, Endpoints},
     gateway::{
         self, connection::Connections, http::HttpGateway, management, socket::SocketGateway, socket_event::SocketEvents,
     },
@@ -28,10 +28,10 @@ use crate::{
     lambda::{self, Host, Log},
     listen,
     page::{self, Place},
-    scheduler, signals,
+    scheduler, secrets, signals,
     simulate::{self, Simulate},
     template::Template,
-    token::{self, DEFAULT_TENANT, READ_LIVE},
+    token::{DEFAULT_TENANT, Token},
     trigger,
 };
 
@@ -88,7 +88,10 @@ impl System {
     async fn start(start: &Start, stop: &CancellationToken) -> anyhow::Result<Self> {
         console::title("the whole system on this machine");
         let begun = Instant::now();
-        let template = read_template().await?;
+        // The port is part of the origins that the template is told of.
+        let listeners = listen::listen(start.port, "the APIs", "--port").await?;
+        let port = listen::port(&listeners)?;
+        let template = read_template(port).await?;
         environment::check(&start.environment, &template.functions)?;
         let counts = format!(
             "{} functions, {} topics, {} tables",
@@ -100,8 +103,6 @@ impl System {
 
         // Ports first: whether they are free is known at once, a build may take minutes.
         let begun = Instant::now();
-        let listeners = listen::listen(start.port, "the APIs", "--port").await?;
-        let port = listen::port(&listeners)?;
         let broker = match start.kafka {
             Some(_) => None,
             None => Some(EmbeddedBroker::start(start.kafka_port).await?),
@@ -162,7 +163,7 @@ impl System {
     /// Says where everything is, and what to try.
     fn greet(&self, start: &Start) -> anyhow::Result<()> {
         let port = self.port;
-        let token = token::mint(DEFAULT_TENANT, "dev", &[READ_LIVE.to_owned()], TOKEN_TTL, clock::now())?;
+        let token = Token::to_read(DEFAULT_TENANT, "dev", TOKEN_TTL).mint(clock::now())?;
         let hours = TOKEN_TTL.as_secs() / 3600;
         console::heading(&format!("a token, tenant {DEFAULT_TENANT}, valid for {hours} hours"));
         console::line(&format!("    {token}"));
@@ -174,12 +175,14 @@ impl System {
             (None, port) => format!(" --kafka localhost:{port}"),
         };
         let url = if port == 4000 { String::new() } else { format!(" --url ws://localhost:{port}/ws") };
-        console::command(&format!("websocat \"ws://localhost:{port}/ws?token=$(cargo dev token)\""), "numbers, live");
+        let bearer = "-H=\"Authorization: Bearer $(cargo dev token)\"";
+        console::command(&format!("websocat {bearer} ws://localhost:{port}/ws"), "numbers, live");
+        let bearer = "-H \"Authorization: Bearer $(cargo dev token)\"";
+        let api = format!("http://localhost:{port}/api");
+        console::command(&format!("curl {bearer} {api}/analytics/metrics"), "the same, by polling");
         console::command(
-            &format!(
-                "curl -H \"Authorization: Bearer $(cargo dev token)\" http://localhost:{port}/api/analytics/metrics"
-            ),
-            "the same, by polling",
+            &format!("curl -X POST {bearer} {api}/auth/ticket"),
+            "a ticket, which opens one socket within 30 s where no header can be sent: …/ws?ticket=…",
         );
         console::command(&format!("cargo dev simulate --rate 50{kafka}"), "more calls");
         console::command(
@@ -197,10 +200,11 @@ impl System {
     }
 }
 
-async fn read_template() -> anyhow::Result<Template> {
+async fn read_template(port: u16) -> anyhow::Result<Template> {
     let path = binaries::workspace().join("template.yaml");
     let text = tokio::fs::read_to_string(&path).await.with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(Template::read(&text, &PARAMETERS)?)
+    let parameters = environment::parameters(port);
+    Ok(Template::read(&text, &parameters.each_ref().map(|(name, value)| (*name, value.as_str())))?)
 }
 
 /// Where the functions of the system on a port log.
@@ -234,8 +238,9 @@ fn host(template: &Template, start: &Start, port: u16, dynamodb: &str, binaries:
 fn apis(template: &Template, port: u16) -> Vec<Place> {
     let socket = template.socket_api.as_ref().map(|_| Place::new("WebSocket", format!("ws://localhost:{port}/ws")));
     let rest = template.http_api.as_ref().map(|_| Place::new("REST", format!("http://localhost:{port}/api")));
-    let page = Some(Place::new("page", format!("http://localhost:{port}/")));
-    [socket, rest, page].into_iter().flatten().collect()
+    let dashboard = Some(Place::new("dashboard", format!("http://localhost:{port}/")));
+    let page = Some(Place::new("status", format!("http://localhost:{port}/_local/")));
+    [socket, rest, dashboard, page].into_iter().flatten().collect()
 }
 
 /// All that answers on the APIs' port.
@@ -249,7 +254,10 @@ fn router(
 ) -> Router {
     let domain = format!("localhost:{port}");
     let connections = Connections::default();
-    let mut router = lambda::router(host.clone()).merge(page::router(host.clone(), connections.clone(), places));
+    let pages = page::router(host.clone(), connections.clone(), places);
+    let mut router = lambda::router(host.clone())
+        .merge(secrets::router(template.secret.clone()))
+        .merge(dashboard::router(port, binaries::workspace(), pages));
     if let Some(api) = &template.socket_api {
         let gateway = SocketGateway {
             events: SocketEvents::new(api, domain.clone()),

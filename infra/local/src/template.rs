@@ -10,6 +10,7 @@ mod error;
 mod function;
 mod intrinsic;
 mod node;
+mod secret;
 mod table;
 mod trigger;
 mod yaml;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     document::{ACCOUNT, REGION, function_arn, function_name},
     error::TemplateError,
     function::Function,
+    secret::Secret,
     table::Table,
     trigger::Schedule,
 };
@@ -36,6 +38,7 @@ pub(crate) struct Template {
     pub(crate) socket_api: Option<SocketApi>,
     pub(crate) http_api: Option<HttpApi>,
     pub(crate) tables: Vec<Table>,
+    pub(crate) secret: Option<Secret>,
     pub(crate) mappings: Vec<Mapping>,
     pub(crate) schedules: Vec<Schedule>,
 }
@@ -49,6 +52,7 @@ impl Template {
             socket_api: api::read_socket_api(&document)?,
             http_api: api::read_http_api(&document)?,
             tables: table::read(&document)?,
+            secret: secret::read(&document)?,
             mappings: trigger::read_mappings(&document)?,
             schedules: trigger::read_schedules(&document)?,
             functions,
@@ -93,11 +97,19 @@ Parameters:
   Pollers: { Type: Number, Default: 0 }
   Origins: { Type: CommaDelimitedList, Default: "https://a.example,https://b.example" }
   Unset: { Type: String }
+  Signing: { Type: String, Default: secret, AllowedValues: [secret, issuer] }
+  Issuer: { Type: String, Default: "" }
+Rules:
+  IssuerIsNamed:
+    RuleCondition: !Equals [!Ref Signing, issuer]
+    Assertions: [{ Assert: !Not [!Contains [["", none], !Ref Issuer]], AssertDescription: Name the issuer }]
 Mappings:
   Sizes: { small: { memory: 256 } }
 Conditions:
   HasCluster: !Not [!Equals [!Ref Cluster, ""]]
   HasPollers: !And [!Condition HasCluster, !Not [!Equals [!Ref Pollers, 0]]]
+  SignsWithSecret: !Equals [!Ref Signing, secret]
+  SignsSomehow: !Or [!Condition SignsWithSecret, !Not [!Equals [!Ref Issuer, ""]]]
 Globals:
   Function:
     Timeout: 7
@@ -125,6 +137,8 @@ Resources:
             Fn::Join: ["-", [a, !Select [1, !Split [",", "x,y"]], !GetAtt Table.Arn]]
           MAYBE: !If [HasPollers, "yes", !Ref AWS::NoValue]
           SUB: !Sub ["${A}${!B}", { A: !Ref AWS::StackName }]
+          SECRET: !If [SignsWithSecret, !Ref Secret, ""]
+          SIGNS: !If [SignsSomehow, "yes", "no"]
       Events:
         Tick:
           Type: ScheduleV2
@@ -157,14 +171,20 @@ Resources:
   SubscribeResponse:
     Type: AWS::ApiGatewayV2::RouteResponse
     Properties: { ApiId: !Ref Socket, RouteId: !Ref SocketSubscribeRoute, RouteResponseKey: $default }
+  Secret:
+    Type: AWS::SecretsManager::Secret
+    Condition: SignsWithSecret
+    Properties: { GenerateSecretString: { PasswordLength: 64 } }
   Rest:
     Type: AWS::Serverless::HttpApi
     Properties:
-      CorsConfiguration: { AllowOrigins: !Ref Origins, AllowMethods: [GET], MaxAge: 60 }
+      CorsConfiguration: { AllowOrigins: !Ref Origins, AllowMethods: [GET, POST], AllowCredentials: true, MaxAge: 60 }
   Ignored:
     Type: AWS::IAM::Policy
     Properties: { Anything: !ImportValue elsewhere }
 "#;
+
+    const SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:Secret-000000";
 
     fn read(parameters: &[(&str, &str)]) -> Template {
         Template::read(TEMPLATE, parameters).unwrap()
@@ -188,6 +208,8 @@ Resources:
             "URL": "https://socket.execute-api.us-east-1.amazonaws.com/ws",
             "JOINED": "a-y-arn:aws:dynamodb:us-east-1:123456789012:table/Table",
             "SUB": "livefold${B}",
+            "SECRET": SECRET_ARN,
+            "SIGNS": "yes",
         });
         assert_eq!(serde_json::to_value(&function.environment).unwrap(), expected);
     }
@@ -222,7 +244,42 @@ Resources:
         assert_eq!((api.routes[0].method.as_str(), api.routes[0].path.as_str()), ("GET", "/things/{id}"));
         let cors = api.cors.unwrap();
         assert_eq!(cors.origins, ["https://a.example", "https://b.example"]);
-        assert_eq!((cors.methods.as_slice(), cors.max_age), (["GET".to_owned()].as_slice(), Some(60)));
+        assert_eq!((cors.methods.join(" ").as_str(), cors.credentials, cors.max_age), ("GET POST", true, Some(60)));
+    }
+
+    #[test]
+    fn the_template_that_is_deployed_can_be_run() {
+        let parameters = crate::environment::parameters(4000);
+        let parameters = parameters.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let template = Template::read(include_str!("../../../template.yaml"), &parameters).unwrap();
+        let secret = template.secret.unwrap();
+        let verifying: Vec<_> = template
+            .functions
+            .iter()
+            .filter_map(|f| f.environment.get("TOKEN_SECRET_ID").map(|id| (&f.name, id)))
+            .collect();
+        assert!(!verifying.is_empty());
+        assert!(verifying.iter().all(|(_, id)| **id == secret.arn), "{verifying:?}");
+        let http = template.http_api.unwrap();
+        let ticket = http.routes.iter().find(|route| route.path == "/auth/ticket").unwrap();
+        assert_eq!((ticket.method.as_str(), ticket.function.as_str()), ("POST", "auth-api"));
+        let cors = http.cors.unwrap();
+        assert!(cors.credentials && cors.methods.contains(&"POST".to_owned()));
+        assert_eq!(cors.origins[..2], ["http://localhost:4000", "http://127.0.0.1:4000"]);
+        assert!(template.socket_api.unwrap().routes["authenticate"].answers);
+        assert_eq!(template.mappings.len(), 4);
+    }
+
+    #[test]
+    fn a_secret_is_there_and_named_only_where_its_condition_holds() {
+        let secret = read(&[]).secret.unwrap();
+        assert_eq!((secret.name.as_str(), secret.arn.as_str()), ("Secret", SECRET_ARN));
+        let template = read(&[("Signing", "issuer")]);
+        assert_eq!(template.secret, None);
+        let variables = &template.functions[0].environment;
+        assert_eq!((variables["SECRET"].as_str(), variables["SIGNS"].as_str()), ("", "no"));
+        let template = read(&[("Signing", "issuer"), ("Issuer", "https://issuer.example")]);
+        assert_eq!(template.functions[0].environment["SIGNS"], "yes");
     }
 
     #[test]
@@ -272,6 +329,26 @@ Resources:
                 "Table.GlobalSecondaryIndexes: is not known to the local system",
             ),
             ("Type: MSK", "Type: SQS", "Work.Events.Records.Type: SQS is not known to the local system"),
+            (
+                "!If [SignsWithSecret, !Ref Secret, \"\"]",
+                "!If [HasCluster, a, !Ref Mapping]",
+                "Work.Environment.Variables.SECRET: there is no Mapping, as its condition HasCluster does not hold",
+            ),
+            (
+                "!If [SignsWithSecret, !Ref Secret, \"\"]",
+                "!If [SignsWithSecret, !Ref Secret]",
+                "Work.Environment.Variables.SECRET: Fn::If has the wrong arguments",
+            ),
+            (
+                "!Or [!Condition SignsWithSecret,",
+                "!Or [yes,",
+                "Conditions.SignsSomehow: Fn::Or has the wrong arguments",
+            ),
+            (
+                "AllowOrigins: !Ref Origins",
+                "AllowOrigins: [\"*\"]",
+                "Rest.CorsConfiguration.AllowOrigins: cannot be * with AllowCredentials",
+            ),
         ];
         for (from, to, error) in cases {
             assert_eq!(broken(from, to), format!("template.yaml, {error}"));

@@ -20,9 +20,6 @@ pub(crate) const LOCAL_SECRET: &str = "livefold-local-secret-not-for-any-deploym
 /// The tenant of whoever does not say.
 pub(crate) const DEFAULT_TENANT: &str = "acme";
 
-/// What is needed to connect and to read.
-pub(crate) const READ_LIVE: &str = "dashboard:read:live";
-
 /// Mints a token for the local system.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Token {
@@ -33,8 +30,11 @@ pub(crate) struct Token {
     #[arg(long, default_value = "dev")]
     pub(crate) user: String,
     /// What it permits; may be given several times
-    #[arg(long = "permission", default_value = READ_LIVE)]
+    #[arg(long = "permission", value_name = "PERMISSION", default_value = auth::READ_LIVE)]
     pub(crate) permissions: Vec<String>,
+    /// The only channels that it is for, as campaign:c-1 or event:*; may be given several times
+    #[arg(long = "channel", value_name = "PATTERN")]
+    pub(crate) channels: Vec<String>,
     /// How long it is valid
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
     pub(crate) ttl: Duration,
@@ -45,6 +45,8 @@ struct Claims<'a> {
     sub: &'a str,
     tenant_id: &'a str,
     permissions: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    channels: &'a [String],
     iat: i64,
     exp: i64,
 }
@@ -52,52 +54,79 @@ struct Claims<'a> {
 /// Prints the token, and nothing else to standard output, so that `$(cargo dev token)` is one.
 #[expect(clippy::unused_async, reason = "called as all subcommands are")]
 pub(crate) async fn run(args: Token) -> anyhow::Result<()> {
-    let token = mint(&args.tenant, &args.user, &args.permissions, args.ttl, now())?;
-    writeln!(io::stdout(), "{token}")?;
+    writeln!(io::stdout(), "{}", args.mint(now())?)?;
     Ok(())
 }
 
-/// A token of the local system, valid from `now` on for `ttl`.
-pub(crate) fn mint(
-    tenant: &str,
-    user: &str,
-    permissions: &[String],
-    ttl: Duration,
-    now: Timestamp,
-) -> anyhow::Result<String> {
-    let claims =
-        Claims { sub: user, tenant_id: tenant, permissions, iat: now.as_seconds(), exp: now.plus(ttl).as_seconds() };
-    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(LOCAL_SECRET.as_bytes()))
-        .context("the token cannot be signed")
+impl Token {
+    /// A token that permits to connect and to read.
+    pub(crate) fn to_read(tenant: &str, user: &str, ttl: Duration) -> Self {
+        let permissions = vec![auth::READ_LIVE.to_owned()];
+        Self { tenant: tenant.to_owned(), user: user.to_owned(), permissions, channels: Vec::new(), ttl }
+    }
+
+    /// The signed token, valid from `now` on.
+    pub(crate) fn mint(&self, now: Timestamp) -> anyhow::Result<String> {
+        let claims = Claims {
+            sub: &self.user,
+            tenant_id: &self.tenant,
+            permissions: &self.permissions,
+            channels: &self.channels,
+            iat: now.as_seconds(),
+            exp: now.plus(self.ttl).as_seconds(),
+        };
+        encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(LOCAL_SECRET.as_bytes()))
+            .context("the token cannot be signed")
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use auth::Verifier;
+    use auth::{Action, KeySet, Principal, Verifier, allows};
+    use clap::Parser;
 
     use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        token: Token,
+    }
 
     fn noon() -> Timestamp {
         Timestamp::from_millis(1_800_000_000_000)
     }
 
-    fn minted(permission: &str) -> String {
-        mint("acme", "dev", &[permission.to_owned()], Duration::from_hours(1), noon()).unwrap()
+    /// What the token of a command line is to the functions, so long after it was minted.
+    async fn principal(arguments: &[&str], later: Duration) -> Option<Principal> {
+        let command = Command::parse_from(["token"].iter().chain(arguments));
+        let verifier = Verifier::fixed(KeySet::from_secrets([LOCAL_SECRET]).unwrap(), None);
+        verifier.verify(&command.token.mint(noon()).unwrap(), noon().plus(later)).await.ok()
     }
 
-    #[test]
-    fn a_minted_token_is_accepted_until_it_expires() {
-        let verifier = Verifier::hs256(LOCAL_SECRET.as_bytes(), None).unwrap();
-        let token = minted(READ_LIVE);
-        let principal = verifier.verify(&token, noon().plus(Duration::from_secs(3500))).unwrap();
-        assert_eq!((principal.tenant.as_str(), principal.user.as_str()), ("acme", "dev"));
-        assert_eq!(principal.permissions, [READ_LIVE]);
-        assert!(verifier.verify(&token, noon().plus(Duration::from_mins(65))).is_err());
+    #[tokio::test]
+    async fn a_minted_token_is_accepted_until_it_expires() {
+        let principal_then = principal(&[], Duration::from_secs(3500)).await.unwrap();
+        assert_eq!((principal_then.tenant.as_str(), principal_then.user.as_str()), ("acme", "dev"));
+        assert!(allows(&principal_then, Action::Connect));
+        assert!(allows(&principal_then, Action::Read(&"campaign:c-1".parse().unwrap())));
+        assert!(principal(&[], Duration::from_mins(65)).await.is_none());
     }
 
-    #[test]
-    fn a_token_without_the_permission_is_refused() {
-        let verifier = Verifier::hs256(LOCAL_SECRET.as_bytes(), None).unwrap();
-        assert!(verifier.verify(&minted("other"), noon()).is_err());
+    #[tokio::test]
+    async fn a_token_permits_what_the_command_line_says_and_no_more() {
+        let arguments = ["--permission", auth::READ_LIVE, "--permission", auth::REVOKE];
+        assert!(allows(&principal(&arguments, Duration::ZERO).await.unwrap(), Action::Revoke));
+        let other = principal(&["--permission", "other"], Duration::ZERO).await.unwrap();
+        assert!(!allows(&other, Action::Connect));
+    }
+
+    #[tokio::test]
+    async fn a_token_may_be_for_some_channels_alone() {
+        let arguments = ["--channel", "campaign:c-1", "--channel", "event:*"];
+        let principal = principal(&arguments, Duration::ZERO).await.unwrap();
+        let may_read = |channel: &str| allows(&principal, Action::Read(&channel.parse().unwrap()));
+        assert!(may_read("campaign:c-1") && may_read("event:e"));
+        assert!(!may_read("campaign:c-2") && !may_read("system"));
     }
 }

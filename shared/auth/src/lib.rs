@@ -1,10 +1,24 @@
 //! Who asks, and what they may: from a token to a principal, and the one place that decides about permissions.
 
 mod claims;
+mod error;
 mod handshake;
+mod key_cache;
+mod key_set;
+mod origin;
+mod pattern;
+mod permission;
 mod principal;
+mod token;
 mod verifier;
 
-pub use handshake::{Handshake, SUBPROTOCOL, bearer, handshake};
-pub use principal::{Action, Principal, READ_LIVE, allows};
-pub use verifier::{AuthError, ConfigError, LEEWAY, MAX_TOKEN_BYTES, MIN_SECRET_BYTES, Unauthorized, Verifier};
+pub use error::{AuthError, Unauthorized};
+pub use handshake::{Credential, Presented, Refused, SUBPROTOCOL, Source, handshake, request};
+pub use key_cache::{KEYS_EXPIRE_AFTER, KeySource, REFETCH_INTERVAL, Unfetched};
+pub use key_set::{BadKeySet, KeySet, MAX_KEY_SET_BYTES, MAX_KEYS, MIN_SECRET_BYTES};
+pub use origin::{ConfigError, Origins};
+pub use pattern::ChannelPattern;
+pub use permission::{Action, READ_LIVE, READ_NAMES, REVOKE, allows};
+pub use principal::{Principal, pseudonym};
+pub use token::MAX_TOKEN_BYTES;
+pub use verifier::{Expectations, LEEWAY, Verifier};

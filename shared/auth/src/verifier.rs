@@ -1,134 +1,64 @@
 //! From a token to a principal.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, errors::ErrorKind};
 use projections::{TenantId, Timestamp};
 
-use crate::{
-    claims::{Claims, date},
-    principal::{Principal, may_read},
-};
+use crate::{AuthError, KeySet, KeySource, Principal, Unfetched, key_cache::KeyCache, token::Token};
 
 /// How far the issuer's clock and ours may differ. Both are kept by NTP; this is what it may be off while it recovers.
 pub const LEEWAY: Duration = Duration::from_secs(5);
 
-/// The longest token that is looked at. API Gateway takes no more than 10 KB of headers altogether.
-pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
-
-/// RFC 7518 §3.2: a key for HS256 has at least the size of the hash.
-pub const MIN_SECRET_BYTES: usize = 32;
-
-/// Why a token opens nothing. No text in here holds anything of the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AuthError {
-    /// Nobody knows who asks: 401. A new token helps.
-    #[error("unauthorized: {0}")]
-    Unauthorized(#[from] Unauthorized),
-    /// The token is valid and does not permit this: 403. Only another permission helps.
-    #[error("forbidden: the permission is missing")]
-    Forbidden,
+/// What a token must claim to be meant for us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectations {
+    /// Its `iss`, exactly; any where this is `None`.
+    pub issuer: Option<String>,
+    /// One of these must be its audience, or the client id of an access token of Cognito's. Empty: not checked, which
+    /// is right only where the keys sign tokens for us alone.
+    pub audiences: Vec<String>,
+    /// The tenant of a token that names none; where there is no default, such a token is refused.
+    pub default_tenant: Option<TenantId>,
 }
 
-/// What is wrong with a token. For the log; a client is told no more than that it is not valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts say it")]
-pub enum Unauthorized {
-    #[error("the token is too large")]
-    TooLarge,
-    #[error("the token is malformed")]
-    Malformed,
-    #[error("the token is signed with another algorithm")]
-    Algorithm,
-    #[error("the signature does not fit")]
-    Signature,
-    #[error("the token never expires")]
-    NoExpiry,
-    #[error("the token has expired")]
-    Expired,
-    #[error("the token is not valid yet")]
-    NotYetValid,
-    #[error("the token names no user")]
-    NoSubject,
-    #[error("the token names no tenant")]
-    NoTenant,
-    #[error("the token's tenant is none")]
-    BadTenant,
-}
-
-/// With this no token can be verified. The function does not start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// Only HS256 is known.
-    #[error("the token algorithm is not HS256")]
-    UnknownAlgorithm,
-    /// It could be guessed.
-    #[error("the token secret is shorter than {MIN_SECRET_BYTES} bytes")]
-    WeakSecret,
-}
-
-/// Verifies tokens with one algorithm and one key; what a token says of either changes nothing.
+/// Verifies tokens with the keys of one source; what a token says of keys and algorithms changes nothing (RFC 8725).
+/// Clones share the keys that have been fetched.
 #[derive(Clone)]
 pub struct Verifier {
-    key: DecodingKey,
-    validation: Validation,
-    default_tenant: Option<TenantId>,
+    cache: Arc<KeyCache>,
+    expectations: Arc<Expectations>,
 }
 
 impl Verifier {
-    /// A verifier of tokens signed with `algorithm` as the configuration names it. A token without a tenant gets the
-    /// default one; where there is none it is refused.
-    pub fn new(algorithm: &str, secret: &[u8], default_tenant: Option<TenantId>) -> Result<Self, ConfigError> {
-        match algorithm {
-            "HS256" => Self::hs256(secret, default_tenant),
-            _ => Err(ConfigError::UnknownAlgorithm),
-        }
+    /// A verifier that has no keys yet: it fetches them with the first token, or when told to.
+    #[must_use]
+    pub fn new(source: Arc<dyn KeySource>, expectations: Expectations) -> Self {
+        Self { cache: Arc::new(KeyCache::new(source)), expectations: Arc::new(expectations) }
     }
 
-    /// A verifier of tokens signed with HS256.
-    pub fn hs256(secret: &[u8], default_tenant: Option<TenantId>) -> Result<Self, ConfigError> {
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(ConfigError::WeakSecret);
-        }
-        let mut validation = Validation::new(Algorithm::HS256);
-        // The time is an argument of `verify`; the library would read the clock.
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        // The secret is for Livefold's tokens alone, so that every token signed with it is meant for us.
-        validation.validate_aud = false;
-        Ok(Self { key: DecodingKey::from_secret(secret), validation, default_tenant })
+    /// A verifier with keys that never change, for tokens of any issuer and audience.
+    #[must_use]
+    pub fn fixed(keys: KeySet, default_tenant: Option<TenantId>) -> Self {
+        Self::new(Arc::new(keys), Expectations { default_tenant, ..Expectations::default() })
+    }
+
+    /// Fetches the keys, so that the first token need not wait for them. A function that cannot may still start: the
+    /// keys are asked for again when a token comes, from [`crate::REFETCH_INTERVAL`] on.
+    pub async fn prefetch(&self, now: Timestamp) -> Result<(), Unfetched> {
+        self.cache.prefetch(now).await
     }
 
     /// Whom the token speaks for.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, AuthError> {
-        let mut claims = self.claims(token)?;
-        let expires_at = claims.exp.map(date).ok_or(Unauthorized::NoExpiry)?;
-        if now >= expires_at.plus(LEEWAY) {
-            return Err(Unauthorized::Expired.into());
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, AuthError> {
+        let token = Token::parse(token)?;
+        let known = self.cache.known(now).await?;
+        if let Err(refused) = known.keys.check(&token) {
+            if !known.keys.may_be_old(&token, refused) {
+                return Err(refused.into());
+            }
+            let newer = self.cache.newer_than(&known, now).await;
+            newer.ok_or(refused)?.keys.check(&token)?;
         }
-        if claims.nbf.is_some_and(|nbf| date(nbf) > now.plus(LEEWAY)) {
-            return Err(Unauthorized::NotYetValid.into());
-        }
-        let principal = Principal {
-            tenant: claims.tenant(self.default_tenant.as_ref())?,
-            user: claims.user()?,
-            permissions: claims.permissions(),
-            expires_at,
-        };
-        if may_read(&principal) { Ok(principal) } else { Err(AuthError::Forbidden) }
-    }
-
-    /// What a token claims whose signature fits.
-    fn claims(&self, token: &str) -> Result<Claims, Unauthorized> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(Unauthorized::TooLarge);
-        }
-        let decoded = decode::<Claims>(token, &self.key, &self.validation);
-        // The library's own texts may repeat claims.
-        decoded.map(|token| token.claims).map_err(|error| match error.kind() {
-            ErrorKind::InvalidSignature => Unauthorized::Signature,
-            ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => Unauthorized::Algorithm,
-            _ => Unauthorized::Malformed,
-        })
+        Ok(token.claims()?.principal(&self.expectations, now)?)
     }
 }

@@ -58,6 +58,12 @@ macro_rules! kinds {
                 match self { $(Self::$kind => <$projection>::MESSAGE,)+ }
             }
 
+            /// Whether the view shows names of people, which not everybody may see.
+            #[must_use]
+            pub const fn shows_names(self) -> bool {
+                match self { $(Self::$kind => <$projection>::SHOWS_NAMES,)+ }
+            }
+
             /// Version of the stored state.
             #[must_use]
             pub const fn version(self) -> u32 {
@@ -83,6 +89,15 @@ macro_rules! kinds {
             #[must_use]
             pub fn kind(&self) -> Kind {
                 match self { $(Self::$kind(_) => Kind::$kind,)+ }
+            }
+        }
+
+        impl View {
+            /// The view for those who may not see names of people: with their initials.
+            #[must_use]
+            pub fn concealed(mut self) -> Self {
+                match &mut self { $(Self::$kind(view) => <$projection>::conceal(view),)+ }
+                self
             }
         }
 

@@ -10,6 +10,7 @@
 pub mod campaign;
 pub mod channel;
 pub mod id;
+pub mod initials;
 pub mod kind;
 pub mod latest;
 pub mod live_event;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BadRecord, ChannelId, Event as AnyEvent, Kind, Projection, Record, Routed, Timestamp,
+    BadRecord, ChannelId, Event as AnyEvent, Kind, Projection, Record, Routed, Timestamp, initials,
     notice::NoNotice,
     record::{self, Shape, Text},
 };
@@ -90,13 +90,14 @@ pub struct LiveDashboardData {
 pub struct Arrival {
     /// Who, as an id.
     pub id: String,
-    /// Who, as a name.
+    /// Who, as a name; as initials to those who may not see names.
     pub name: String,
 }
 
 impl Projection for LiveEvent {
     const NAME: &'static str = "event";
     const MESSAGE: &'static str = "dashboard.update";
+    const SHOWS_NAMES: bool = true;
 
     type Event = Event;
     type Notice = NoNotice;
@@ -134,6 +135,12 @@ impl Projection for LiveEvent {
             total_upvotes: self.upvotes,
             total_reactions: self.reactions,
             live_check_in_feed: self.check_ins.iter().map(arrival).collect(),
+        }
+    }
+
+    fn conceal(view: &mut LiveDashboardData) {
+        for arrival in &mut view.live_check_in_feed {
+            arrival.name = initials::of(&arrival.name);
         }
     }
 }
@@ -272,5 +279,22 @@ mod tests {
                 r#""liveCheckInFeed":[{"id":"u1","name":"User 1"}]}"#
             )
         );
+    }
+
+    #[test]
+    fn initials_stand_for_the_names_of_who_arrived_and_nothing_else_changes() {
+        let mut live = LiveEvent::default();
+        for (id, name) in [("u1", "Ada Lovelace"), ("u2", "42")] {
+            live.apply(&Event::CheckIn { id: id.into(), name: name.into() }, Timestamp::from_millis(1));
+        }
+        let full = live.view(&"event:e".parse().unwrap(), Timestamp::default());
+        let mut concealed = full.clone();
+        LiveEvent::conceal(&mut concealed);
+        let names: Vec<&str> = concealed.live_check_in_feed.iter().map(|arrival| arrival.name.as_str()).collect();
+        assert_eq!(names, ["?", "A. L."]);
+        for (arrival, before) in concealed.live_check_in_feed.iter_mut().zip(&full.live_check_in_feed) {
+            arrival.name.clone_from(&before.name);
+        }
+        assert_eq!(concealed, full);
     }
 }

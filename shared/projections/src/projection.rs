@@ -18,12 +18,15 @@ pub trait Projection: Clone + Default + Serialize + DeserializeOwned {
     const COLLECTION: Option<&'static str> = None;
     /// The `type` of the message that carries the view.
     const MESSAGE: &'static str;
+    /// Whether the view shows names of people. Where it does, [`conceal`](Self::conceal) leaves initials of them, and who
+    /// may not see names gets the view after that. A name that was concealed nowhere else would be seen by all.
+    const SHOWS_NAMES: bool = false;
     /// Version of the stored state. Raise it when an older state can no longer be read.
     const VERSION: u32 = 1;
 
     /// What a record says, decoded and already routed to this channel.
     type Event;
-    /// A discrete thing that watchers are told beside the view.
+    /// A discrete thing that watchers are told beside the view: all of them the same, so it names nobody.
     type Notice: Notice;
     /// What clients see.
     type View: Serialize;
@@ -34,6 +37,9 @@ pub trait Projection: Clone + Default + Serialize + DeserializeOwned {
     fn merge(&mut self, other: &Self);
     /// What `channel` looks like `now`.
     fn view(&self, channel: &ChannelId, now: Timestamp) -> Self::View;
+
+    /// Leaves [initials](crate::initials::of) of the names of people.
+    fn conceal(_view: &mut Self::View) {}
 
     /// How the channel stands in the tenant's directory, as far as this state knows.
     fn listing(&self) -> Option<Listing> {

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use projections::{ChannelId, Projection, Record, Slice, TenantId, Timestamp, kind, topic};
+use projections::{ChannelId, Kind, Projection, Record, Slice, TenantId, Timestamp, kind, topic};
 use proptest::{prelude::*, sample::select};
 
 const NOW: i64 = 1_768_473_000_000;
@@ -49,7 +49,8 @@ fn record() -> impl Strategy<Value = (&'static str, i64, String)> {
         0..30_u32,
     )
         .prop_map(|(event, n)| {
-            let value = format!(r#""type":"{event}","eventId":"e","checkInData":{{"id":"u{n}","name":"U {}"}}"#, n % 7);
+            let value =
+                format!(r#""type":"{event}","eventId":"e","checkInData":{{"id":"u{n}","name":"Ulla {}"}}"#, n % 7);
             ("platform.analytics.events.v1", value)
         });
     let node = (0..260_u32, 0..100_u32)
@@ -68,7 +69,7 @@ fn records() -> impl Strategy<Value = Vec<(&'static str, i64, String)>> {
 
 /// One slice for each kind, each with the records that are routed to it.
 fn folded(records: &[(&'static str, i64, String)]) -> Vec<Slice> {
-    let mut slices: Vec<Slice> = projections::Kind::ALL.into_iter().map(projections::Kind::empty_slice).collect();
+    let mut slices: Vec<Slice> = Kind::ALL.into_iter().map(Kind::empty_slice).collect();
     fold_into(&mut slices, records);
     slices
 }
@@ -86,6 +87,15 @@ fn fold_into(slices: &mut [Slice], records: &[(&'static str, i64, String)]) {
         let slice = slices.iter_mut().find(|slice| slice.kind() == routed.event.kind()).unwrap();
         slice.fold(offset, routed.at, &routed.event).unwrap();
     }
+}
+
+fn channel_of(kind: Kind) -> ChannelId {
+    let name = match kind {
+        Kind::Campaign => "campaign:c",
+        Kind::LiveEvent => "event:e",
+        Kind::System => "system",
+    };
+    name.parse().unwrap()
 }
 
 /// A slice as it is stored.
@@ -153,13 +163,18 @@ proptest! {
             let text = serde_json::to_string(&slice).unwrap();
             let read = slice.kind().read_slice(&mut serde_json::Deserializer::from_str(&text)).unwrap();
             prop_assert_eq!(serde_json::to_string(&read).unwrap(), text);
-            let channel: ChannelId = match slice.kind() {
-                projections::Kind::Campaign => "campaign:c",
-                projections::Kind::LiveEvent => "event:e",
-                projections::Kind::System => "system",
-            }.parse().unwrap();
+            let channel = channel_of(slice.kind());
             let now = Timestamp::from_millis(NOW);
             prop_assert_eq!(kind::view(&channel, [&read], now), kind::view(&channel, [&slice], now));
+        }
+    }
+
+    #[test]
+    fn a_kind_that_shows_no_names_conceals_nothing_and_the_others_conceal_every_name(records in records()) {
+        for slice in folded(&records) {
+            let view = kind::view(&channel_of(slice.kind()), [&slice], Timestamp::from_millis(NOW));
+            prop_assert!(slice.kind().shows_names() || view.clone().concealed() == view);
+            prop_assert!(!serde_json::to_string(&view.concealed()).unwrap().contains(r#""name":"Ulla "#));
         }
     }
 

@@ -1,12 +1,14 @@
 //! What clients send.
 
+use std::{fmt, ops::Deref};
+
 use projections::{ChannelId, Id};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{ErrorCode, Rejection};
 
-/// The largest message that is read. A subscription takes a tenth of a kilobyte.
+/// The largest message that is read where nothing else is configured. A subscription takes a tenth of a kilobyte.
 pub const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 
 /// What a client wants.
@@ -18,6 +20,26 @@ pub enum ClientMessage {
     Unsubscribe(ChannelId),
     /// To know that we are there.
     Ping,
+    /// To stay beyond the end of the token that it came with.
+    Authenticate(Token),
+}
+
+/// A token as it came. It is never shown, whoever prints the message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Deref for Token {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
 }
 
 /// A message whose fields may be anything. One that names a field twice is refused: whoever else reads it (the gateway
@@ -28,12 +50,13 @@ struct Loose {
     #[serde(rename = "campaignId")]
     campaign_id: Option<Value>,
     channel: Option<Value>,
+    token: Option<Value>,
 }
 
 impl ClientMessage {
-    /// Reads the body of a message. The rejection says what to tell the client.
-    pub fn parse(body: &str) -> Result<Self, Rejection> {
-        if body.len() > MAX_MESSAGE_BYTES {
+    /// Reads the body of a message of at most `max_bytes`. The rejection says what to tell the client.
+    pub fn parse(body: &str, max_bytes: usize) -> Result<Self, Rejection> {
+        if body.len() > max_bytes {
             return Err(Rejection::new(ErrorCode::MessageTooLarge));
         }
         // Serde would take an array for the fields in their order.
@@ -46,6 +69,11 @@ impl ClientMessage {
             Some(action @ "subscribe") => (action, Self::Subscribe),
             Some(action @ "unsubscribe") => (action, Self::Unsubscribe),
             Some("ping") => return Ok(Self::Ping),
+            Some("authenticate") => {
+                let token = message.token.as_ref().and_then(Value::as_str);
+                let invalid = Rejection::of("authenticate", ErrorCode::InvalidMessage);
+                return token.map(|token| Self::Authenticate(Token(token.to_owned()))).ok_or(invalid);
+            }
             _ => return Err(Rejection::new(ErrorCode::UnknownAction)),
         };
         message.channel().map(build).map_err(|code| Rejection::of(action, code))
@@ -58,6 +86,7 @@ impl ClientMessage {
             Self::Subscribe(_) => "subscribe",
             Self::Unsubscribe(_) => "unsubscribe",
             Self::Ping => "ping",
+            Self::Authenticate(_) => "authenticate",
         }
     }
 }
@@ -84,6 +113,10 @@ impl Loose {
 mod tests {
     use super::*;
 
+    fn parse(body: &str) -> Result<ClientMessage, Rejection> {
+        ClientMessage::parse(body, MAX_MESSAGE_BYTES)
+    }
+
     fn campaign(id: &str) -> ChannelId {
         ChannelId::campaign(Id::parse(id).unwrap())
     }
@@ -96,7 +129,7 @@ mod tests {
             r#"{"action":"subscribe","channel":"campaign:c-17","campaignId":"c-17"}"#,
             " \n{\"campaignId\":\"c-17\",\"requestId\":7,\"channel\":null,\"action\":\"subscribe\"}\n",
         ] {
-            assert_eq!(ClientMessage::parse(body), Ok(ClientMessage::Subscribe(campaign("c-17"))), "{body}");
+            assert_eq!(parse(body), Ok(ClientMessage::Subscribe(campaign("c-17"))), "{body}");
         }
     }
 
@@ -109,9 +142,10 @@ mod tests {
                 ClientMessage::Subscribe("event:evt_1".parse().unwrap())
             }),
             (r#"{"action":"ping"}"#, ClientMessage::Ping),
+            (r#"{"action":"authenticate","token":"a.b.c"}"#, ClientMessage::Authenticate(Token("a.b.c".into()))),
         ];
         for (body, expected) in cases {
-            let message = ClientMessage::parse(body).unwrap();
+            let message = parse(body).unwrap();
             assert!(body.contains(&format!("\"action\":\"{}\"", message.action())));
             assert_eq!(message, expected, "{body}");
         }
@@ -141,20 +175,29 @@ mod tests {
             (r#"{"action":"unsubscribe","channel":["system"]}"#, InvalidMessage, Some("unsubscribe")),
             (r#"{"action":"subscribe","channel":"system","campaignId":"c-17"}"#, InvalidMessage, Some("subscribe")),
             (r#"{"action":"subscribe","campaignId":"a#b"}"#, UnknownChannel, Some("subscribe")),
+            (r#"{"action":"authenticate"}"#, InvalidMessage, Some("authenticate")),
+            (r#"{"action":"authenticate","token":7}"#, InvalidMessage, Some("authenticate")),
+            (r#"{"action":"authenticate","token":"a","token":"b"}"#, InvalidMessage, None),
             (r#"{"action":"subscribe","campaignId":""}"#, UnknownChannel, Some("subscribe")),
             (r#"{"action":"unsubscribe","channel":"weather"}"#, UnknownChannel, Some("unsubscribe")),
         ];
         for (body, code, action) in cases {
             let expected = Rejection { code, action: action.map(str::to_owned) };
-            assert_eq!(ClientMessage::parse(body), Err(expected), "{body:.80}");
+            assert_eq!(parse(body), Err(expected), "{body:.80}");
         }
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        let message = parse(r#"{"action":"authenticate","token":"secret"}"#).unwrap();
+        assert_eq!(format!("{message:?}"), "Authenticate(Token(…))");
     }
 
     #[test]
     fn a_message_is_read_up_to_the_limit_and_not_beyond() {
         let padded = |length: usize| format!("{:<length$}", r#"{"action":"ping"}"#);
-        assert_eq!(ClientMessage::parse(&padded(MAX_MESSAGE_BYTES)), Ok(ClientMessage::Ping));
-        let error = ClientMessage::parse(&padded(MAX_MESSAGE_BYTES + 1)).unwrap_err();
+        assert_eq!(parse(&padded(MAX_MESSAGE_BYTES)), Ok(ClientMessage::Ping));
+        let error = parse(&padded(MAX_MESSAGE_BYTES + 1)).unwrap_err();
         assert_eq!(error, Rejection::new(ErrorCode::MessageTooLarge));
     }
 }

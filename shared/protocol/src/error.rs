@@ -10,29 +10,39 @@ pub enum ErrorCode {
     UnknownAction,
     UnknownChannel,
     MessageTooLarge,
+    InvalidRequest,
     Unauthorized,
+    TokenExpired,
+    Revoked,
     Forbidden,
+    OriginNotAllowed,
     NotFound,
     MethodNotAllowed,
     TooManyConnections,
     TooManySubscriptions,
+    RateLimited,
     Unavailable,
     Internal,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidMessage,
         Self::UnknownAction,
         Self::UnknownChannel,
         Self::MessageTooLarge,
+        Self::InvalidRequest,
         Self::Unauthorized,
+        Self::TokenExpired,
+        Self::Revoked,
         Self::Forbidden,
+        Self::OriginNotAllowed,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::TooManyConnections,
         Self::TooManySubscriptions,
+        Self::RateLimited,
         Self::Unavailable,
         Self::Internal,
     ];
@@ -42,25 +52,46 @@ impl ErrorCode {
         match self {
             Self::InvalidMessage => (
                 "invalid_message",
-                "Send one JSON object with an action and, but for ping, a campaignId or a channel.",
+                "Send one JSON object with an action and what it needs: a campaignId or a channel, for authenticate a token.",
                 400,
             ),
-            Self::UnknownAction => ("unknown_action", "The action is one of subscribe, unsubscribe and ping.", 400),
+            Self::UnknownAction => {
+                ("unknown_action", "The action is one of subscribe, unsubscribe, ping and authenticate.", 400)
+            }
             Self::UnknownChannel => (
                 "unknown_channel",
                 "There is no such channel. Names are like campaign:c-17, campaigns or system; an id is 1 to 128 of A-Z a-z 0-9 . _ : -",
                 404,
             ),
-            Self::MessageTooLarge => ("message_too_large", "A message holds at most 8 KiB.", 413),
+            Self::MessageTooLarge => (
+                "message_too_large",
+                "The message is too large: 8 KiB are allowed where nothing else is configured.",
+                413,
+            ),
+            Self::InvalidRequest => {
+                ("invalid_request", "Send one small JSON object with the documented fields and no others.", 400)
+            }
             Self::Unauthorized => ("unauthorized", "A valid token is needed.", 401),
+            Self::TokenExpired => ("token_expired", "The token has expired. Connect again with a new one.", 401),
+            Self::Revoked => ("revoked", "Access was revoked. Only a token issued since then is accepted.", 401),
             Self::Forbidden => ("forbidden", "The token does not permit this.", 403),
+            Self::OriginNotAllowed => (
+                "origin_not_allowed",
+                "Pages of this origin may not connect. The deployment lists those that may.",
+                403,
+            ),
             Self::NotFound => ("not_found", "There is nothing here.", 404),
-            Self::MethodNotAllowed => ("method_not_allowed", "Only GET is allowed here.", 405),
+            Self::MethodNotAllowed => {
+                ("method_not_allowed", "This method is not allowed here; the header Allow names the one that is.", 405)
+            }
             Self::TooManyConnections => {
-                ("too_many_connections", "The user has too many connections. Close one first.", 429)
+                ("too_many_connections", "The user or the tenant has too many connections. Close one first.", 429)
             }
             Self::TooManySubscriptions => {
                 ("too_many_subscriptions", "The connection watches too many channels. Unsubscribe from one first.", 429)
+            }
+            Self::RateLimited => {
+                ("rate_limited", "Too many messages or requests in this minute. Wait for the next one.", 429)
             }
             Self::Unavailable => ("unavailable", "The service cannot answer at the moment. Try again later.", 503),
             Self::Internal => ("internal", "Something went wrong on our side.", 500),
@@ -128,12 +159,17 @@ mod tests {
             ("unknown_action", 400),
             ("unknown_channel", 404),
             ("message_too_large", 413),
+            ("invalid_request", 400),
             ("unauthorized", 401),
+            ("token_expired", 401),
+            ("revoked", 401),
             ("forbidden", 403),
+            ("origin_not_allowed", 403),
             ("not_found", 404),
             ("method_not_allowed", 405),
             ("too_many_connections", 429),
             ("too_many_subscriptions", 429),
+            ("rate_limited", 429),
             ("unavailable", 503),
             ("internal", 500),
         ];

@@ -6,7 +6,7 @@ mod error;
 pub mod rest;
 mod server;
 
-pub use client::{ClientMessage, MAX_MESSAGE_BYTES};
+pub use client::{ClientMessage, MAX_MESSAGE_BYTES, Token};
 pub use cursor::{BadCursor, Cursor, MAX_CURSOR_BYTES};
 pub use error::{ErrorCode, Rejection};
-pub use server::{channel_message, error_message, pong, subscribed, unsubscribed};
+pub use server::{authenticated, channel_message, error_message, pong, subscribed, unsubscribed};

@@ -77,6 +77,21 @@ pub fn unsubscribed(channel: &ChannelId, now: Timestamp) -> String {
     json(&Message::<()> { r#type: "unsubscribed", channel: Some(channel), data: None, timestamp: now, cursor: None })
 }
 
+/// The answer to a token that takes the place of the one before: until when it holds, and the channels that it does not
+/// open and that are watched no longer.
+#[must_use]
+pub fn authenticated(expires_at: Timestamp, unsubscribed: &[ChannelId], now: Timestamp) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Renewed<'a> {
+        expires_at: Timestamp,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        unsubscribed: &'a [ChannelId],
+    }
+    let data = Some(Renewed { expires_at, unsubscribed });
+    json(&Message { r#type: "authenticated", channel: None, data, timestamp: now, cursor: None })
+}
+
 /// Writes one of our own messages.
 #[expect(clippy::expect_used, reason = "strings, raw JSON and no maps: there is nothing that could fail")]
 pub(crate) fn json(message: &impl Serialize) -> String {
@@ -108,7 +123,7 @@ mod tests {
         let expected = r#"{"type":"error","data":{"code":"unavailable","message":"The service cannot answer at the moment. Try again later.","action":"ping"},"timestamp":"2026-01-15T10:30:00.120Z"}"#;
         assert_eq!(message, expected);
         let message = error_message(&Rejection::new(ErrorCode::UnknownAction), now());
-        let expected = r#"{"type":"error","data":{"code":"unknown_action","message":"The action is one of subscribe, unsubscribe and ping."},"timestamp":"2026-01-15T10:30:00.120Z"}"#;
+        let expected = r#"{"type":"error","data":{"code":"unknown_action","message":"The action is one of subscribe, unsubscribe, ping and authenticate."},"timestamp":"2026-01-15T10:30:00.120Z"}"#;
         assert_eq!(message, expected);
     }
 
@@ -119,5 +134,9 @@ mod tests {
         assert_eq!(subscribed(&ChannelId::campaigns(), now()), expected);
         let expected = r#"{"type":"unsubscribed","channel":"system","timestamp":"2026-01-15T10:30:00.120Z"}"#;
         assert_eq!(unsubscribed(&ChannelId::system(), now()), expected);
+        let expected = r#"{"type":"authenticated","data":{"expiresAt":"2026-01-15T10:30:00.120Z"},"timestamp":"2026-01-15T10:30:00.120Z"}"#;
+        assert_eq!(authenticated(now(), &[], now()), expected);
+        let expected = r#"{"type":"authenticated","data":{"expiresAt":"2026-01-15T10:30:00.120Z","unsubscribed":["system"]},"timestamp":"2026-01-15T10:30:00.120Z"}"#;
+        assert_eq!(authenticated(now(), &[ChannelId::system()], now()), expected);
     }
 }

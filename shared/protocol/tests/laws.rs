@@ -32,7 +32,7 @@ fn cursor(positions: &[(String, i64)]) -> Cursor {
 proptest! {
     #[test]
     fn whatever_a_client_sends_is_read_or_rejected_without_repeating_it(body in bodies()) {
-        if let Err(rejection) = ClientMessage::parse(&body) {
+        if let Err(rejection) = ClientMessage::parse(&body, protocol::MAX_MESSAGE_BYTES) {
             prop_assert!(rejection.action.is_none_or(|action| ["subscribe", "unsubscribe"].contains(&action.as_str())));
         }
     }

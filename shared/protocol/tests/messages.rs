@@ -1,13 +1,13 @@
 //! Real messages, from `events/`: how each of them is read.
-#![expect(clippy::unwrap_used, reason = "clippy knows tests only by their attribute")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows tests only by their attribute")]
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use protocol::{ClientMessage, ErrorCode, Rejection};
+use protocol::{ClientMessage, ErrorCode, MAX_MESSAGE_BYTES, Rejection};
 
 /// The route that the gateway chose by the action, and what the message says.
 fn read(event: &str) -> (String, Result<ClientMessage, Rejection>) {
     let event: ApiGatewayWebsocketProxyRequest = serde_json::from_str(event).unwrap();
-    (event.request_context.route_key.unwrap(), ClientMessage::parse(&event.body.unwrap()))
+    (event.request_context.route_key.unwrap(), ClientMessage::parse(&event.body.unwrap(), MAX_MESSAGE_BYTES))
 }
 
 #[test]
@@ -25,6 +25,13 @@ fn messages_say_what_their_route_says() {
         let route = expected.action().to_owned();
         assert_eq!(read(event), (route, Ok(expected)));
     }
+}
+
+#[test]
+fn authenticate_carries_a_token() {
+    let (route, message) = read(include_str!("../../../events/ws-message-authenticate.json"));
+    let Ok(ClientMessage::Authenticate(token)) = message else { panic!("no token: {message:?}") };
+    assert_eq!((route.as_str(), token.split('.').count()), ("authenticate", 3));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use auth::Verifier;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use store::{Channels, Connections, Leases};
+use store::{Channels, Connections, Leases, Requests, Revocations, Tickets};
 
-use crate::{ConfigError, PublisherWaker, Variables};
+use crate::{ConfigError, PublisherWaker, Variables, clock, keys};
 
 /// DynamoDB answers in 10 ms; a connection that does not stand after this time is tried again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -52,6 +53,31 @@ impl Clients {
     /// The publishers' leases, in the table of connections.
     pub fn leases(&self) -> Result<Leases, ConfigError> {
         Ok(Leases::new(self.dynamodb.clone(), self.variables.required("CONNECTIONS_TABLE")?))
+    }
+
+    /// The tickets, in the table of connections.
+    pub fn tickets(&self) -> Result<Tickets, ConfigError> {
+        Ok(Tickets::new(self.dynamodb.clone(), self.variables.required("CONNECTIONS_TABLE")?))
+    }
+
+    /// The counters of requests, in the table of connections.
+    pub fn requests(&self) -> Result<Requests, ConfigError> {
+        Ok(Requests::new(self.dynamodb.clone(), self.variables.required("CONNECTIONS_TABLE")?))
+    }
+
+    /// What was revoked, in the table of channels.
+    pub fn revocations(&self) -> Result<Revocations, ConfigError> {
+        Ok(Revocations::new(self.dynamodb.clone(), self.variables.required("CHANNELS_TABLE")?))
+    }
+
+    /// Who tells whom a token speaks for. Fetches the keys; if they cannot be had yet, a token that comes ten seconds later
+    /// has it try again ([`auth::REFETCH_INTERVAL`]).
+    pub async fn verifier(&self) -> Result<Verifier, ConfigError> {
+        let verifier = keys::verifier(self.variables, &self.sdk)?;
+        if let Err(error) = verifier.prefetch(clock::now()).await {
+            tracing::warn!(%error, "no keys during init");
+        }
+        Ok(verifier)
     }
 
     /// Who starts a publisher where none is at work.

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, num::NonZeroU32, ops::RangeInclusive, str::FromStr, time::Duration};
 
+use auth::Origins;
 use projections::TenantId;
 
 /// A variable is missing or makes no sense. The function does not start.
@@ -70,6 +71,14 @@ impl Variables {
     /// The number of connection shards.
     pub fn shards(&self) -> Result<NonZeroU32, ConfigError> {
         self.number("SHARDS", 1..=1000).map(|shards| NonZeroU32::new(shards).unwrap_or(NonZeroU32::MIN))
+    }
+
+    /// The origins whose pages may come; none where the variable is not set.
+    pub fn origins(&self) -> Result<Origins, ConfigError> {
+        const NAME: &str = "ALLOWED_ORIGINS";
+        let expected = || "a comma-separated list of origins like https://dashboard.example.com".to_owned();
+        Origins::parse(&self.optional(NAME).unwrap_or_default())
+            .map_err(|_| ConfigError::Invalid { name: NAME, expected: expected() })
     }
 
     /// A tenant that may be left out.

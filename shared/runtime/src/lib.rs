@@ -1,10 +1,14 @@
-//! What every function's `main.rs` needs: configuration, telemetry, the SDK's clients, the clock; and the two things
-//! that several functions ask of AWS beside their tables: the publisher's start and the Kafka cluster's state.
+//! What every function's `main.rs` needs: configuration, logs, metrics, the audit trail, the SDK's clients, the clock; and
+//! what several functions ask of others beside their tables: the publisher's start, the Kafka cluster's state, and the
+//! keys that tokens are verified with.
 
+pub mod audit;
 mod clients;
 pub mod clock;
 mod cluster;
 mod config;
+mod keys;
+pub mod metrics;
 mod publisher;
 pub mod telemetry;
 

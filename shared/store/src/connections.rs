@@ -2,16 +2,18 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
+use auth::Principal;
 use aws_sdk_dynamodb::Client;
 use projections::{ChannelId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    StoreError,
+    Ending, StoreError,
     keys::{self, Key},
     places,
-    table::{Range, Reading, Table, from_item, number, to_item},
+    table::{Item, Range, Reading, Table, from_item, number, to_item},
+    tenants,
 };
 
 /// API Gateway closes a connection after two hours; ten minutes more, and nobody can still be there. What a lost
@@ -28,12 +30,8 @@ pub struct Connection {
     /// API Gateway's id of it.
     #[serde(rename = "sk")]
     pub id: String,
-    /// Whose data it may see.
-    pub tenant: TenantId,
-    /// Who is there.
-    pub user: String,
-    /// What they may do.
-    pub permissions: Vec<String>,
+    /// Whom it was opened for, as their latest token says.
+    pub principal: Principal,
     /// The channels that it watches, each with the fingerprint of the view that answered its `subscribe`; empty where
     /// none did.
     pub channels: BTreeMap<ChannelId, String>,
@@ -41,8 +39,21 @@ pub struct Connection {
     pub is_default: bool,
     /// When it was opened.
     pub connected_at: Timestamp,
-    /// When its token expires.
-    pub expires_at: Timestamp,
+    /// The address that it was opened from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<String>,
+    /// Why it is to be closed, once it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+}
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of one user.
+    pub per_user: usize,
+    /// Of one tenant.
+    pub per_tenant: u64,
 }
 
 /// A connection was not let in.
@@ -50,10 +61,34 @@ pub struct Connection {
 pub enum ConnectError {
     /// The user has as many as allowed. One of them has to go first.
     #[error("the user has too many connections")]
-    TooMany,
+    TooManyOfUser,
+    /// The tenant has as many as allowed. One of them has to go first.
+    #[error("the tenant has too many connections")]
+    TooManyOfTenant,
     /// The table failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Whose places a connection takes. None of it ever changes.
+#[derive(Deserialize)]
+struct Occupant {
+    principal: Who,
+    connected_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Who {
+    tenant: TenantId,
+    user: String,
+}
+
+impl Occupant {
+    /// Whose places the connection of an item takes. Little of the item has to be readable for that, and if not even that
+    /// is, the places are free again when the connection must be over.
+    fn of(item: Item) -> Option<Self> {
+        from_item(item).inspect_err(|error| tracing::warn!(%error, "a connection's places are not freed")).ok()
+    }
 }
 
 /// The table of connections. Cheap to clone.
@@ -88,29 +123,47 @@ impl Connections {
         u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % self.shards
     }
 
-    /// Lets a connection in, unless its user has `limit_per_user` already.
-    pub async fn connect(
-        &self,
-        connection: &Connection,
-        limit_per_user: usize,
-        now: Timestamp,
-    ) -> Result<(), ConnectError> {
-        places::take(&self.table, connection, limit_per_user, now).await?;
+    /// Lets a connection in, unless its user or its tenant has as many as allowed already. Its id has to be new. Where the
+    /// SDK tries again after a lost answer, it may count as two of the tenant's until [`MAX_CONNECTION_AGE`] and
+    /// ten minutes have passed; so it may as one after an error.
+    pub async fn connect(&self, connection: &Connection, limits: Limits, now: Timestamp) -> Result<(), ConnectError> {
+        let Principal { tenant, user, .. } = &connection.principal;
+        places::take(&self.table, connection, limits.per_user, now).await?;
+        // A socket that does not open has to leave: no `$disconnect` frees its places, and a client that comes again and
+        // again would lock itself out. If leaving fails too, the places' expiry has to do.
+        if let Err(error) = tenants::take(&self.table, connection, limits.per_tenant, now).await {
+            let _ = places::leave(&self.table, tenant, user, &connection.id).await;
+            return Err(error);
+        }
         if let Err(error) = self.enter(connection).await {
-            // The socket will not open, so no `$disconnect` frees the place: a client that comes again and again would
-            // lock itself out. If leaving fails too, the place's expiry has to do.
-            let _ = places::leave(&self.table, connection).await;
+            let _ = self.withdraw(connection).await;
+            return Err(error.into());
+        }
+        if let Err(error) = self.raise_version(&connection.id).await {
+            let _ = self.disconnect(&connection.id).await;
             return Err(error.into());
         }
         Ok(())
     }
 
+    /// Stores the connection. One that is there already, as it is when the SDK tries again, stays as it is: it may be
+    /// marked to end by now.
     async fn enter(&self, connection: &Connection) -> Result<(), StoreError> {
         let ttl = connection.connected_at.plus(MAX_CONNECTION_AGE).as_seconds();
         let mut item = to_item(connection)?;
         item.insert("ttl".to_owned(), number(ttl));
-        self.table.put(&self.key(&connection.id), item).await?;
-        self.raise_version(&connection.id).await
+        self.table.put_if(&self.key(&connection.id), item, "attribute_not_exists(#pk)", []).await?;
+        Ok(())
+    }
+
+    /// Takes back what [`Self::enter`] may have written all the same, and the places: the tenant's only when there is no
+    /// item any more, whose deletion would free it again.
+    async fn withdraw(&self, connection: &Connection) -> Result<(), StoreError> {
+        let Principal { tenant, user, .. } = &connection.principal;
+        let left = places::leave(&self.table, tenant, user, &connection.id).await;
+        self.table.delete(&self.key(&connection.id)).await?;
+        tenants::leave(&self.table, tenant, connection.connected_at).await?;
+        left
     }
 
     /// The connection, if it is there.
@@ -118,14 +171,39 @@ impl Connections {
         self.table.get(&self.key(id)).await?.map(from_item).transpose()
     }
 
-    /// Forgets a connection and frees its user's place. Doing so twice is no error, and completes what the first time
-    /// may have left undone: the item goes after the place, for it is what knows the user.
+    /// Forgets a connection and frees its places, also if its item cannot be read any more. Doing so twice is no error, and
+    /// completes what the first time may have left undone: the item goes after the user's place, for it is what knows the
+    /// user. The tenant's place is freed by whoever deletes the item; if the answer to that is lost, or this is interrupted,
+    /// nobody does, and the connection counts until [`MAX_CONNECTION_AGE`] and ten minutes have passed.
     pub async fn disconnect(&self, id: &str) -> Result<(), StoreError> {
-        if let Some(connection) = self.get(id).await? {
-            places::leave(&self.table, &connection).await?;
-            self.table.delete(&self.key(id)).await?;
+        let mut freed = Ok(());
+        if let Some(item) = self.table.get(&self.key(id)).await? {
+            let occupant = Occupant::of(item);
+            if let Some(Occupant { principal: Who { tenant, user }, .. }) = &occupant {
+                places::leave(&self.table, tenant, user, id).await?;
+            }
+            let deleted = self.table.delete(&self.key(id)).await?;
+            if let (Some(_), Some(Occupant { principal, connected_at })) = (deleted, occupant) {
+                freed = tenants::leave(&self.table, &principal.tenant, connected_at).await;
+            }
         }
-        self.raise_version(id).await
+        self.raise_version(id).await?;
+        freed
+    }
+
+    /// The ids of a user's connections: of all that are open, and of some that are gone without a `$disconnect`.
+    pub async fn of_user(&self, tenant: &TenantId, user: &str) -> Result<Vec<String>, StoreError> {
+        places::taken(&self.table, tenant, user).await
+    }
+
+    /// A tenant's connections. It reads every shard, so it is for what is rare.
+    pub async fn of_tenant(&self, tenant: &TenantId) -> Result<Vec<Connection>, StoreError> {
+        let mut found = Vec::new();
+        for shard in 0..self.shards() {
+            let connections = self.connections(shard).await?;
+            found.extend(connections.into_iter().filter(|connection| connection.principal.tenant == *tenant));
+        }
+        Ok(found)
     }
 
     /// A number that is raised after every change of a shard's connections. Read it before them: whoever then finds the

@@ -38,8 +38,11 @@ impl SliceId {
 /// What the sort keys of slices start with.
 pub(crate) const SLICE: &str = "slice#";
 
-/// What the partition keys of users start with.
+/// What the partition keys of users start with, and the sort keys of what is noted of a user elsewhere.
 const USER: &str = "user#";
+
+/// What the partition keys of tickets start with.
+const TICKET: &str = "ticket#";
 
 /// Sorts after every sort key that starts with `#`, and before every connection id: they are base64.
 pub(crate) const AFTER_HASH: &str = "$";
@@ -80,12 +83,17 @@ pub(crate) struct Key {
     pub(crate) sk: String,
 }
 
-/// As an error may show it: without the user, who may be a phone number.
+/// As an error may show it: without the user, who may be a phone number, and without a ticket's digest.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pk.strip_prefix(USER).and_then(|rest| rest.split_once('#')) {
-            Some((tenant, _)) => write!(f, "{USER}{tenant}#… / {}", self.sk),
-            None => write!(f, "{} / {}", self.pk, self.sk),
+            Some((tenant, _)) => write!(f, "{USER}{tenant}#…")?,
+            None if self.pk.starts_with(TICKET) => write!(f, "{TICKET}…")?,
+            None => f.write_str(&self.pk)?,
+        }
+        match self.sk.strip_prefix(USER) {
+            Some(_) => write!(f, " / {USER}…"),
+            None => write!(f, " / {}", self.sk),
         }
     }
 }
@@ -138,8 +146,29 @@ impl Key {
         Self { pk: shard(number), sk: sk.to_owned() }
     }
 
+    /// The connections that a user has.
     pub(crate) fn user(tenant: &TenantId, user: &str) -> Self {
         Self { pk: format!("{USER}{tenant}#{user}"), sk: "#connections".to_owned() }
+    }
+
+    /// How many requests a user makes.
+    pub(crate) fn requests(tenant: &TenantId, user: &str) -> Self {
+        Self { sk: "#requests".to_owned(), ..Self::user(tenant, user) }
+    }
+
+    /// How many connections a tenant has.
+    pub(crate) fn tenant(tenant: &TenantId) -> Self {
+        Self { pk: format!("tenant#{tenant}"), sk: "#connections".to_owned() }
+    }
+
+    pub(crate) fn ticket(secret_hash: &str) -> Self {
+        Self { pk: format!("{TICKET}{secret_hash}"), sk: "#ticket".to_owned() }
+    }
+
+    /// What was revoked of a user, or of everyone. Beside the tenant's channels, none of which has this name.
+    pub(crate) fn revoked(tenant: &TenantId, user: Option<&str>) -> Self {
+        let sk = user.map_or_else(|| "#everyone".to_owned(), |user| format!("{USER}{user}"));
+        Self { pk: format!("{tenant}#revoked"), sk }
     }
 
     /// A key that no item has.
@@ -174,10 +203,30 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_shown_without_the_user() {
-        let user = Key::user(&TenantId::parse("acme").unwrap(), "+15550100#x");
-        assert_eq!(user.to_string(), "user#acme#… / #connections");
+    fn a_key_is_shown_without_the_user_and_without_a_tickets_digest() {
+        let acme = TenantId::parse("acme").unwrap();
+        let user = "+15550100#x";
+        assert_eq!(Key::user(&acme, user).to_string(), "user#acme#… / #connections");
+        assert_eq!(Key::requests(&acme, user).to_string(), "user#acme#… / #requests");
+        assert_eq!(Key::revoked(&acme, Some(user)).to_string(), "acme#revoked / user#…");
+        assert_eq!(Key::ticket("9f86d081").to_string(), "ticket#… / #ticket");
+        assert_eq!(Key::revoked(&acme, None).to_string(), "acme#revoked / #everyone");
+        assert_eq!(Key::tenant(&acme).to_string(), "tenant#acme / #connections");
         assert_eq!(Key::of_shard(0, "#lease").to_string(), "shard#0 / #lease");
+    }
+
+    #[test]
+    fn nobody_can_name_themselves_so_that_they_share_an_item_with_others() {
+        let acme = TenantId::parse("acme").unwrap();
+        for user in ["#everyone", "everyone", "", "#connections", "a#b", "#requests"] {
+            assert_ne!(Key::revoked(&acme, Some(user)), Key::revoked(&acme, None));
+            assert_ne!(Key::user(&acme, user), Key::requests(&acme, user));
+            assert_ne!(Key::user(&acme, user), Key::tenant(&acme));
+        }
+        // A tenant has no `#`, so the first one ends it.
+        let other = TenantId::parse("acme:a").unwrap();
+        assert_ne!(Key::user(&acme, "a#b"), Key::user(&other, "b"));
+        assert_eq!("revoked".parse::<ChannelId>().ok(), None);
     }
 
     #[test]

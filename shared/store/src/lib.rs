@@ -1,4 +1,5 @@
-//! Livefold's two tables: slices with their watermarks, the directory, quarantine, connections and leases.
+//! Livefold's two tables: slices with their watermarks, the directory, quarantine and what was revoked in one;
+//! connections, leases, tickets and counters in the other.
 //!
 //! Every write that could meet a competitor, or itself when the SDK tries again, is conditional; no transaction, no
 //! scan. Whoever calls passes the time in.
@@ -7,25 +8,38 @@ mod channels;
 mod commit;
 mod connections;
 mod directory;
+mod ending;
 mod error;
 mod keys;
 mod leases;
 mod places;
 mod published;
 mod quarantine;
+mod rates;
+mod renewal;
+mod requests;
+mod revocations;
 mod slices;
 mod subscriptions;
 mod table;
+mod tenants;
+mod tickets;
 mod topics;
 
 pub use channels::Channels;
 pub use commit::{CommitError, Committed, Committer, Entry, MAX_WARM_SLICES, SliceTable, WriteError};
-pub use connections::{ConnectError, Connection, Connections, MAX_CONNECTION_AGE};
+pub use connections::{ConnectError, Connection, Connections, Limits, MAX_CONNECTION_AGE};
 pub use directory::{Listed, MAX_LISTED};
+pub use ending::Ending;
 pub use error::StoreError;
 pub use keys::{SliceId, SliceKey};
 pub use leases::{Acquired, Announced, HANDOVER, Lease, Leases};
 pub use published::{MAX_PUBLISHED, MAX_PULSE_TENANTS, Pulse};
 pub use quarantine::{KEPT_BYTES, Quarantined};
+pub use rates::RATE_WINDOW;
+pub use renewal::RenewError;
+pub use requests::Requests;
+pub use revocations::Revocations;
 pub use slices::Consistency;
 pub use subscriptions::SubscribeError;
+pub use tickets::{TICKET_LIFETIME, Tickets};

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use projections::Timestamp;
+use projections::{TenantId, Timestamp};
 use serde::Deserialize;
 
 use crate::{
@@ -35,10 +35,10 @@ pub(crate) async fn take(
     limit: usize,
     now: Timestamp,
 ) -> Result<(), ConnectError> {
-    let user = Key::user(&connection.tenant, &connection.user);
+    let user = Key::user(&connection.principal.tenant, &connection.principal.user);
     let free_again = number(connection.connected_at.plus(MAX_CONNECTION_AGE).as_seconds());
     if limit == 0 {
-        return Err(ConnectError::TooMany);
+        return Err(ConnectError::TooManyOfUser);
     }
     for _ in 0..MAX_ROUNDS {
         let taken = table
@@ -62,7 +62,7 @@ pub(crate) async fn take(
                 let expired = places.connections.into_iter().filter(|(_, free_again)| *free_again <= now.as_seconds());
                 let expired: Vec<String> = expired.map(|(id, _)| id).take(FREED_AT_ONCE).collect();
                 if expired.is_empty() {
-                    return Err(ConnectError::TooMany);
+                    return Err(ConnectError::TooManyOfUser);
                 }
                 free(table, &user, &expired).await?;
             }
@@ -71,9 +71,16 @@ pub(crate) async fn take(
     Err(StoreError::Unavailable("too many connections of one user at once".into()).into())
 }
 
-/// Frees the place of a connection.
-pub(crate) async fn leave(table: &Table, connection: &Connection) -> Result<(), StoreError> {
-    free(table, &Key::user(&connection.tenant, &connection.user), std::slice::from_ref(&connection.id)).await
+/// Frees the place of a connection. Freeing it again changes nothing.
+pub(crate) async fn leave(table: &Table, tenant: &TenantId, user: &str, id: &str) -> Result<(), StoreError> {
+    free(table, &Key::user(tenant, user), &[id.to_owned()]).await
+}
+
+/// The ids of a user's connections: of all that are there, and of those whose `$disconnect` was lost.
+pub(crate) async fn taken(table: &Table, tenant: &TenantId, user: &str) -> Result<Vec<String>, StoreError> {
+    let Some(item) = table.get(&Key::user(tenant, user)).await? else { return Ok(Vec::new()) };
+    let places: Places = from_item(item)?;
+    Ok(places.connections.into_keys().collect())
 }
 
 /// A connection takes a place once in its life, so freeing it cannot hit a new one.

@@ -4,7 +4,12 @@ use std::{collections::HashMap, fmt::Display};
 
 use aws_sdk_dynamodb::{
     Client, Error as ServiceError,
-    config::http::HttpResponse,
+    config::{
+        self,
+        http::HttpResponse,
+        interceptors::InterceptorContext,
+        retry::{ClassifyRetry, RetryAction},
+    },
     error::{ProvideErrorMetadata, SdkError},
     operation::update_item::builders::UpdateItemFluentBuilder,
     primitives::Blob,
@@ -26,7 +31,7 @@ pub(crate) struct Table {
 
 /// What became of a conditional write.
 pub(crate) enum Conditional {
-    /// It was written; for an update, what the item is now.
+    /// It was written; for an update, what the item is now, and for a deletion, what it was.
     Met(Item),
     /// The condition did not hold; the item as it was then, if there was one.
     Failed(Option<Item>),
@@ -98,10 +103,35 @@ impl Table {
         Update(request).naming(expression)
     }
 
-    pub(crate) async fn delete(&self, key: &Key) -> Result<(), StoreError> {
-        let request = self.client.delete_item().table_name(&self.name);
-        request.key("pk", text(&key.pk)).key("sk", text(&key.sk)).send().await?;
-        Ok(())
+    /// Deletes an item, and returns it to the only one who did. When the SDK tries again after a lost answer, that is
+    /// nobody.
+    pub(crate) async fn delete(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        let request = self.client.delete_item().table_name(&self.name).return_values(ReturnValue::AllOld);
+        Ok(request.key("pk", text(&key.pk)).key("sk", text(&key.sk)).send().await?.attributes)
+    }
+
+    /// Deletes the item if the condition holds for it, and returns it as it was.
+    pub(crate) async fn delete_if(
+        &self,
+        key: &Key,
+        condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Conditional, StoreError> {
+        let mut request = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .key("pk", text(&key.pk))
+            .key("sk", text(&key.sk))
+            .condition_expression(condition)
+            .return_values(ReturnValue::AllOld);
+        for (placeholder, attribute) in attributes(condition) {
+            request = request.expression_attribute_names(placeholder, attribute);
+        }
+        for (placeholder, value) in values {
+            request = request.expression_attribute_values(placeholder, value);
+        }
+        conditional(request.send().await, |output| output.attributes.unwrap_or_default())
     }
 
     /// Reads items of one partition in the order of their sort keys, page by page, until there are `limit`.
@@ -183,6 +213,32 @@ impl Update {
     pub(crate) async fn send(self) -> Result<Conditional, StoreError> {
         conditional(self.0.send().await, |output| output.attributes.unwrap_or_default())
     }
+
+    /// Sends what must not happen twice where no condition could tell: the SDK tries again only after an answer that says
+    /// that nothing was written. After an error nobody knows whether it was.
+    pub(crate) async fn send_at_most_once(self) -> Result<Conditional, StoreError> {
+        let cautious = config::Builder::new().retry_classifier(Unwritten);
+        let request = self.0.customize().config_override(cautious);
+        conditional(request.send().await, |output| output.attributes.unwrap_or_default())
+    }
+}
+
+/// Forbids to try again, except after an answer of status 4xx: a request that DynamoDB refuses, or throttles, it has not
+/// carried out.
+#[derive(Debug)]
+struct Unwritten;
+
+impl ClassifyRetry for Unwritten {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match context.response() {
+            Some(response) if response.status().is_client_error() => RetryAction::NoActionIndicated,
+            _ => RetryAction::RetryForbidden,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "unwritten"
+    }
 }
 
 fn conditional<T, E>(
@@ -255,6 +311,12 @@ pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError
     let key = key_of(&item);
     // serde's own text quotes what it found.
     serde_dynamo::from_item(item).map_err(|_| StoreError::Corrupt { key, reason: "not of its form".into() })
+}
+
+/// The number that an attribute of an item is.
+pub(crate) fn number_of(item: &Item, attribute: &str) -> Result<u64, StoreError> {
+    let value = item.get(attribute).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
+    value.ok_or_else(|| StoreError::Corrupt { key: key_of(item), reason: format!("no number is its {attribute}") })
 }
 
 /// The keys of an item that was read, for an error to name.

@@ -37,7 +37,7 @@ pub struct Rendered {
     pub data: Box<RawValue>,
     /// Whether any record has ever touched the channel; collections and `system` are always known.
     pub is_known: bool,
-    /// Tells this view apart from others of the channel.
+    /// Tells this view apart from others of the channel; the same with names and with initials.
     pub fingerprint: u64,
 }
 
@@ -57,18 +57,27 @@ impl Reader {
         Self { channels, leases, shards }
     }
 
-    /// The channel's view as it is now, read consistently.
-    pub async fn view(&self, tenant: &TenantId, channel: &ChannelId, now: Timestamp) -> Result<Rendered, StoreError> {
+    /// The channel's view as it is now, read consistently; with names of people for who may see them, else with their
+    /// initials.
+    pub async fn view(
+        &self,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        sees_names: bool,
+        now: Timestamp,
+    ) -> Result<Rendered, StoreError> {
+        let shown = |view: View| if sees_names { view } else { view.concealed() };
         match channel {
             ChannelId::One(..) => {
                 let state = self.channel(tenant, channel, Consistency::Strong).await?;
                 let view = state.view(channel, now);
-                Ok(render(channel, state.is_known(), state.cursor(), &view, fingerprint(&view)))
+                let fingerprint = fingerprint(&view);
+                Ok(render(channel, state.is_known(), state.cursor(), &shown(view), fingerprint))
             }
             ChannelId::All(kind) => {
                 let (members, latest) = self.members(tenant, *kind, now).await?;
-                let views: Vec<&View> = members.iter().map(|(_, view)| view).collect();
                 let cursor = cursor_over(members.iter().map(|(state, _)| state), latest);
+                let views: Vec<View> = members.into_iter().map(|(_, view)| shown(view)).collect();
                 Ok(render(channel, true, cursor, &views, 0))
             }
             ChannelId::Only(_) => {
@@ -80,7 +89,8 @@ impl Reader {
                 let cursor = cursor_over(members.iter().map(|(state, _)| state).chain([&state]), latest);
                 let campaigns = members.into_iter().map(|(_, view)| view);
                 let view = complete(state.view(channel, now), campaigns, pipeline);
-                Ok(render(channel, true, cursor, &view, fingerprint(&view)))
+                let fingerprint = fingerprint(&view);
+                Ok(render(channel, true, cursor, &shown(view), fingerprint))
             }
         }
     }
@@ -180,9 +190,9 @@ pub fn cursor_over<'a>(states: impl IntoIterator<Item = &'a ChannelState>, lates
     Cursor::composite(latest, positions.iter().map(|(name, watermark)| (name.as_str(), *watermark)))
 }
 
-/// A number that differs when the view does; the ages in `system` do not count. Both the answer to `subscribe` and the
-/// publisher make it, and one publisher leaves it to the next; a standard library that hashes differently costs one
-/// message too many.
+/// A number that differs when the view does; the ages in `system` do not count. It is made of the view with its names,
+/// whoever gets to see it. Both the answer to `subscribe` and the publisher make it, and one publisher leaves it to the
+/// next; a standard library that hashes differently costs one message too many.
 #[must_use]
 pub fn fingerprint(view: &View) -> u64 {
     let text = match view {

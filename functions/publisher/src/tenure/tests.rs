@@ -1,19 +1,22 @@
 //! Two publishers, one lease, a real table: who is relieved leaves no gap and repeats nothing.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     num::NonZeroU32,
     sync::{Arc, Mutex},
 };
 
+use auth::Principal;
 use bytes::Bytes;
 use gateway::PostError;
 use projections::{Record, TenantId, topic};
 use serde_json::{Value, json};
-use store::{Channels, Committer, Connection, Connections, Entry, SliceId, SliceKey};
+use store::{Channels, Committer, Connection, Connections, Entry, Limits, SliceId, SliceKey};
 use views::Reader;
 
 use super::*;
+
+mod closing;
 
 #[path = "../../../../shared/store/tests/dynamodb/table.rs"]
 #[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
@@ -21,19 +24,60 @@ mod table;
 
 use table::TestTable;
 
-/// A post to a connection that notes who posted what.
+/// Who posted what, in order. A close is noted as a message of the type `close`.
+type Posts = Arc<Mutex<Vec<(&'static str, Value)>>>;
+
+/// A gateway that notes who posted what.
 #[derive(Clone)]
 struct Notebook {
     publisher: &'static str,
-    posts: Arc<Mutex<Vec<(&'static str, Value)>>>,
+    posts: Posts,
+    faults: Arc<Mutex<Faults>>,
+}
+
+/// What the next calls come to.
+#[derive(Default)]
+struct Faults {
+    farewells: VecDeque<PostError>,
+    closes: VecDeque<PostError>,
 }
 
 impl Post for Notebook {
     async fn post(&self, connection_id: &str, message: Bytes) -> Result<(), PostError> {
         assert_eq!(connection_id, "socket");
-        let message = serde_json::from_slice(&message).unwrap();
+        let message: Value = serde_json::from_slice(&message).unwrap();
+        let is_farewell = message["type"] == "error";
         self.posts.lock().unwrap().push((self.publisher, message));
-        Ok(())
+        let fault = if is_farewell { self.faults.lock().unwrap().farewells.pop_front() } else { None };
+        fault.map_or(Ok(()), Err)
+    }
+
+    async fn close(&self, connection_id: &str) -> Result<(), PostError> {
+        assert_eq!(connection_id, "socket");
+        let message = json!({"type": "close", "timestamp": runtime::clock::now()});
+        self.posts.lock().unwrap().push((self.publisher, message));
+        self.faults.lock().unwrap().closes.pop_front().map_or(Ok(()), Err)
+    }
+}
+
+/// A connection that was opened just now and watches a campaign.
+fn connection() -> Connection {
+    let now = runtime::clock::now();
+    Connection {
+        id: "socket".to_owned(),
+        principal: Principal {
+            tenant: TenantId::parse("acme").unwrap(),
+            user: "ada".to_owned(),
+            permissions: vec![auth::READ_LIVE.to_owned()],
+            channels: None,
+            issued_at: now,
+            expires_at: now.plus(Duration::from_hours(1)),
+        },
+        channels: BTreeMap::from([("campaign:c".parse().unwrap(), String::new())]),
+        is_default: false,
+        connected_at: now,
+        source_ip: None,
+        ending: None,
     }
 }
 
@@ -42,12 +86,17 @@ struct Stage {
     connections: Connections,
     leases: Leases,
     committer: Committer<Channels>,
-    posts: Arc<Mutex<Vec<(&'static str, Value)>>>,
+    posts: Posts,
+    faults: Arc<Mutex<Faults>>,
     offset: i64,
 }
 
 impl Stage {
     async fn set() -> Self {
+        Self::set_for(&connection()).await
+    }
+
+    async fn set_for(connection: &Connection) -> Self {
         let table = TestTable::create().await;
         let (channels, connections) = (table.channels(None), table.connections(NonZeroU32::MIN.get()));
         let stage = Self {
@@ -56,24 +105,16 @@ impl Stage {
             connections,
             leases: table.leases(),
             posts: Arc::default(),
+            faults: Arc::default(),
             offset: 0,
         };
-        stage.connect().await;
+        stage.connect(connection).await;
         stage
     }
 
-    async fn connect(&self) {
-        let connection = Connection {
-            id: "socket".to_owned(),
-            tenant: TenantId::parse("acme").unwrap(),
-            user: "ada".to_owned(),
-            permissions: Vec::new(),
-            channels: BTreeMap::from([("campaign:c".parse().unwrap(), String::new())]),
-            is_default: false,
-            connected_at: runtime::clock::now(),
-            expires_at: runtime::clock::now().plus(Duration::from_hours(1)),
-        };
-        self.connections.connect(&connection, 25, runtime::clock::now()).await.unwrap();
+    async fn connect(&self, connection: &Connection) {
+        let limits = Limits { per_user: 25, per_tenant: 25 };
+        self.connections.connect(connection, limits, runtime::clock::now()).await.unwrap();
     }
 
     /// Counts one more answered call.
@@ -100,8 +141,9 @@ impl Stage {
             reader: Reader::new(self.channels.clone(), self.leases.clone(), 1),
             channels: self.channels.clone(),
             connections: self.connections.clone(),
-            gateway: Notebook { publisher: name, posts: Arc::clone(&self.posts) },
+            gateway: Notebook { publisher: name, posts: Arc::clone(&self.posts), faults: Arc::clone(&self.faults) },
             overview_interval: Duration::from_secs(1),
+            clock: runtime::clock::now,
         };
         Tenure {
             shard: 0,
@@ -112,7 +154,6 @@ impl Stage {
             kafka_cluster: None,
             leases: self.leases.clone(),
             desk,
-            clock: runtime::clock::now,
         }
     }
 
@@ -200,7 +241,7 @@ async fn who_connects_while_the_last_publisher_ends_is_noticed_by_it() {
     shard.read(runtime::clock::now()).await.unwrap();
     assert!(shard.is_empty());
     // Between its last look and the release of its lease:
-    stage.connect().await;
+    stage.connect(&connection()).await;
     assert!(publisher.has_changed_since(&shard).await.unwrap());
     let serving = tokio::spawn(publisher.serve());
     stage.answer_calls_until_posted_by("first").await;

@@ -29,7 +29,7 @@ pub(crate) struct Client {
     pub(crate) user_agent: String,
 }
 
-/// All open connections. One is here from the end of its handshake to its close, and at no other time.
+/// All open connections. One is here from the end of its handshake until it is to be closed, and at no other time.
 #[derive(Clone, Default)]
 pub(crate) struct Connections(Arc<Mutex<HashMap<String, Arc<Open>>>>);
 
@@ -80,6 +80,12 @@ impl Connections {
         self.lock().get(id).cloned()
     }
 
+    /// Has a connection closed: what was posted is still sent, and from now on nothing is. False if it is not open.
+    pub(crate) fn close(&self, id: &str) -> bool {
+        let closed = self.lock().remove(id);
+        closed.inspect(|open| open.close.cancel()).is_some()
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
     }
@@ -95,11 +101,6 @@ impl Open {
         let size = u32::try_from(text.len() + MESSAGE_OVERHEAD).map_err(|_| Unsent::Full)?;
         let room = self.room.clone().try_acquire_many_owned(size).map_err(|_| Unsent::Full)?;
         self.outbox.send((text, room)).map_err(|_| Unsent::Gone)
-    }
-
-    /// Asks the connection's task to close it.
-    pub(crate) fn close(&self) {
-        self.close.cancel();
     }
 
     /// Whether it shall be closed.
@@ -153,6 +154,16 @@ mod tests {
         assert_eq!(outgoing.try_recv().unwrap().0, "hello");
         drop(registration);
         assert!(connections.get("a").is_none());
+    }
+
+    #[test]
+    fn a_connection_that_is_to_be_closed_takes_no_more_and_keeps_what_it_has() {
+        let connections = Connections::default();
+        let (_registration, mut outgoing) = connections.open(client("a"));
+        connections.get("a").unwrap().send("last".into()).unwrap();
+        assert!(connections.close("a"));
+        assert!(connections.get("a").is_none() && !connections.close("a"));
+        assert_eq!(outgoing.try_recv().unwrap().0, "last");
     }
 
     #[test]

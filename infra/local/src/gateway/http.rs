@@ -88,13 +88,7 @@ fn respond(answer: &Value) -> Response {
 
 fn cors(cors: &Cors) -> CorsLayer {
     let origins = cors.origins.clone();
-    let is_allowed = move |origin: &HeaderValue| {
-        let origin = origin.to_str().unwrap_or_default();
-        origins.iter().any(|allowed| match allowed.strip_suffix('*') {
-            Some(prefix) => origin.starts_with(prefix),
-            None => allowed == origin,
-        })
-    };
+    let is_allowed = move |origin: &HeaderValue| origins.iter().any(|allowed| allowed == "*" || allowed == origin);
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| is_allowed(origin)))
         .allow_methods(match any_or(&cors.methods) {
@@ -148,18 +142,21 @@ mod tests {
         }
     }
 
-    async fn get(cors: Option<Cors>, path: &str, origin: &str) -> Response {
+    async fn send(cors: Option<Cors>, request: axum::http::request::Builder) -> Response {
         let route =
             |path: &str| HttpRoute { method: "GET".to_owned(), path: path.to_owned(), function: "f".to_owned() };
         let api = HttpApi { id: "rest".to_owned(), routes: vec![route("/"), route("/{thing}")], cors };
         let router = router(HttpGateway { api, invoker: Arc::new(Echo), domain: "localhost".to_owned() });
-        let request = Request::builder().uri(format!("/api{path}")).header(header::ORIGIN, origin);
         let router = router.layer(MockConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
         router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
+    async fn get(path: &str) -> Response {
+        send(None, Request::get(format!("/api{path}"))).await
+    }
+
     async fn answer(path: &str) -> (u16, String) {
-        let response = get(None, path, "").await;
+        let response = get(path).await;
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -167,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_function_answers_with_status_headers_and_body() {
-        assert_eq!(get(None, "/a", "").await.headers()["etag"], "\"1\"");
+        assert_eq!(get("/a").await.headers()["etag"], "\"1\"");
         assert_eq!(answer("/a%20b").await, (202, "/a b".to_owned()));
         assert_eq!(answer("").await, (202, "/".to_owned()));
         assert_eq!(answer("/plain").await, (200, r#"{"any":"json"}"#.to_owned()));
@@ -180,22 +177,64 @@ mod tests {
         assert_eq!(answer("/slow").await, (503, r#"{"message":"Service Unavailable"}"#.to_owned()));
     }
 
+    fn cors_of(origins: &[&str]) -> Cors {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Cors {
+            origins: texts(origins),
+            methods: texts(&["GET", "POST"]),
+            headers: texts(&["authorization", "content-type"]),
+            exposed: texts(&["etag", "retry-after"]),
+            max_age: Some(7200),
+            credentials: true,
+        }
+    }
+
+    /// A header of a response, or nothing.
+    fn header_of(response: &Response, name: header::HeaderName) -> String {
+        response.headers().get(name).map_or(String::new(), |value| value.to_str().unwrap().to_owned())
+    }
+
     #[tokio::test]
-    async fn only_pages_of_allowed_origins_may_read() {
-        let origins = vec!["https://a.example".to_owned(), "http://localhost:*".to_owned()];
-        let cors = Cors { origins, methods: vec!["GET".to_owned()], ..Cors::default() };
-        let allowed = async |origin: &str| {
-            let response = get(Some(cors.clone()), "/x", origin).await;
-            response
-                .headers()
-                .get(header::ACCESS_CONTROL_ALLOW_ORIGIN)
-                .map(|origin| origin.to_str().unwrap().to_owned())
+    async fn only_pages_of_exactly_the_allowed_origins_may_read() {
+        let cors = cors_of(&["https://a.example", "http://localhost:3000"]);
+        let get = |origin| send(Some(cors.clone()), Request::get("/api/x").header(header::ORIGIN, origin));
+        for origin in ["https://a.example", "http://localhost:3000"] {
+            let response = get(origin).await;
+            assert_eq!(header_of(&response, header::ACCESS_CONTROL_ALLOW_ORIGIN), origin);
+            assert_eq!(header_of(&response, header::ACCESS_CONTROL_ALLOW_CREDENTIALS), "true");
+            assert_eq!(header_of(&response, header::ACCESS_CONTROL_EXPOSE_HEADERS), "etag,retry-after");
+        }
+        for origin in [
+            "https://b.example",
+            "http://a.example",
+            "https://a.example:444",
+            "https://a.example.org",
+            "https://A.example",
+            "http://localhost",
+            "http://localhost:30000",
+            "null",
+            "*",
+        ] {
+            assert_eq!(header_of(&get(origin).await, header::ACCESS_CONTROL_ALLOW_ORIGIN), "", "{origin}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_preflight_is_answered_without_a_function() {
+        let preflight = |origin, path: &str| {
+            let request = Request::options(format!("/api{path}")).header(header::ORIGIN, origin);
+            let request = request.header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
+            send(Some(cors_of(&["https://a.example"])), request)
         };
-        for origin in ["https://a.example", "http://localhost:5173"] {
-            assert_eq!(allowed(origin).await.as_deref(), Some(origin));
+        for path in ["/x", "/no/such/route"] {
+            let response = preflight("https://a.example", path).await;
+            assert!(response.status().is_success());
+            assert_eq!(header_of(&response, header::ACCESS_CONTROL_ALLOW_ORIGIN), "https://a.example");
+            assert_eq!(header_of(&response, header::ACCESS_CONTROL_ALLOW_METHODS), "GET,POST");
+            assert_eq!(header_of(&response, header::ACCESS_CONTROL_ALLOW_HEADERS), "authorization,content-type");
+            assert_eq!(header_of(&response, header::ACCESS_CONTROL_MAX_AGE), "7200");
         }
-        for origin in ["https://b.example", "https://a.example.org", "http://localhost.example"] {
-            assert_eq!(allowed(origin).await, None, "{origin}");
-        }
+        let refused = preflight("https://b.example", "/x").await;
+        assert_eq!(header_of(&refused, header::ACCESS_CONTROL_ALLOW_ORIGIN), "");
     }
 }

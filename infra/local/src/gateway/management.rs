@@ -61,9 +61,7 @@ async fn describe(State(connections): State<Connections>, Path(id): Path<String>
 }
 
 async fn delete(State(connections): State<Connections>, Path(id): Path<String>) -> Response {
-    let Some(open) = connections.get(&id) else { return gone() };
-    open.close();
-    StatusCode::NO_CONTENT.into_response()
+    if connections.close(&id) { StatusCode::NO_CONTENT.into_response() } else { gone() }
 }
 
 fn gone() -> Response {
@@ -134,5 +132,6 @@ mod tests {
         let (open, _outgoing) = connections.open(connection::client("a"));
         assert_eq!(call(&connections, Method::DELETE, "a", Vec::new()).await.0, 204);
         open.closing().await;
+        assert_eq!(call(&connections, Method::DELETE, "a", Vec::new()).await.0, 410);
     }
 }

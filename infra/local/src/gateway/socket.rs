@@ -18,7 +18,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::{io::AsyncReadExt, time::Instant};
+use tokio::{io::AsyncReadExt, sync::mpsc::UnboundedReceiver, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -32,7 +32,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     ProxyAnswer,
-    connection::{Client, Connections, Registration},
+    connection::{Client, Connections, Outgoing, Registration},
     integrate,
     management::MAX_MESSAGE,
     new_id, route,
@@ -184,7 +184,7 @@ impl<I: Invoke> SocketGateway<I> {
         let ending = loop {
             tokio::select! {
                 () = self.stop.cancelled() => break Ending::Server(CloseCode::Away, "Going away"),
-                () = open.closing() => break Ending::Server(CloseCode::Normal, "Connection closed"),
+                () = open.closing() => break Ending::Server(CloseCode::Normal, "Connection Closed Normally"),
                 () = tokio::time::sleep_until(idle.min(end)) => break Ending::Server(CloseCode::Away, "Going away"),
                 Some((text, _room)) = outgoing.recv() => {
                     if !send(&mut socket, &open, text).await {
@@ -212,10 +212,16 @@ impl<I: Invoke> SocketGateway<I> {
         };
         // From here on, posts are told that it is gone.
         drop(open);
-        if let Ending::Server(code, reason) = &ending {
-            close(socket, CloseFrame { code: *code, reason: (*reason).into() }).await;
-        } else {
-            let _ = tokio::time::timeout(CLOSING, socket.close(None)).await;
+        match &ending {
+            Ending::Server(code, reason) => {
+                close(socket, outgoing, CloseFrame { code: *code, reason: (*reason).into() }).await;
+            }
+            // The answer to the client's close frame waits in the socket; closing the sink writes it out. (The socket's
+            // own `close` would make a second frame, which is refused, and write nothing.)
+            Ending::Client(_) => {
+                let _ = tokio::time::timeout(CLOSING, SinkExt::close(&mut socket)).await;
+            }
+            Ending::Lost => {}
         }
         ending.described()
     }
@@ -249,6 +255,8 @@ fn body(answer: &Value) -> Option<Utf8Bytes> {
 /// False if the client cannot be reached any more.
 async fn send(socket: &mut Socket, open: &Registration, text: Utf8Bytes) -> bool {
     let sent = tokio::select! {
+        // In this order: the message is in the socket's buffer then, and the close frame goes behind it.
+        biased;
         sent = tokio::time::timeout(MAX_IDLE, socket.send(Message::Text(text))) => matches!(sent, Ok(Ok(()))),
         () = open.closing() => true,
     };
@@ -267,9 +275,12 @@ fn broken(error: &Error) -> Ending {
     }
 }
 
-/// Sends a close frame and waits for the client's.
-async fn close(mut socket: Socket, frame: CloseFrame) {
+/// Sends what is left to be sent and a close frame, and waits for the client's.
+async fn close(mut socket: Socket, mut rest: UnboundedReceiver<Outgoing>, frame: CloseFrame) {
     let closing = async {
+        while let Ok((text, _room)) = rest.try_recv() {
+            socket.send(Message::Text(text)).await?;
+        }
         socket.send(Message::Close(Some(frame))).await?;
         while let Some(message) = socket.next().await {
             if message?.is_close() {

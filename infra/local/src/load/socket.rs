@@ -13,7 +13,11 @@ use serde_json::{json, value::RawValue};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Error, Message},
+    tungstenite::{
+        Error, Message,
+        client::IntoClientRequest as _,
+        http::{HeaderValue, Response, header},
+    },
 };
 use url::Url;
 
@@ -53,9 +57,10 @@ struct Refusal<'a> {
 impl Socket {
     /// Connects and subscribes; returns once the subscription is answered.
     pub(super) async fn open(url: &Url, token: &str, campaign: &str) -> anyhow::Result<Self> {
-        let mut with_token = url.clone();
-        with_token.query_pairs_mut().append_pair("token", token);
-        let connecting = timeout(PATIENCE, connect_async(with_token.as_str())).await;
+        let mut request = url.as_str().into_client_request().with_context(|| format!("{url} is no URL"))?;
+        let bearer = HeaderValue::try_from(format!("Bearer {token}")).context("the token fits no header")?;
+        request.headers_mut().insert(header::AUTHORIZATION, bearer);
+        let connecting = timeout(PATIENCE, connect_async(request)).await;
         let connected = connecting.with_context(|| format!("{url} does not answer"))?;
         let (stream, _) = connected.map_err(|error| refused(url, &error))?;
         let mut socket = Self { stream, channel: format!("campaign:{campaign}") };
@@ -115,11 +120,18 @@ fn refused(url: &Url, error: &Error) -> anyhow::Error {
         Error::Io(error) if error.raw_os_error() == Some(TOO_MANY_FILES) => {
             anyhow::anyhow!("too many open files; raise the limit with `ulimit -n`")
         }
-        Error::Http(response) => match response.status().as_u16() {
-            401 | 403 => anyhow::anyhow!("{url} refused the token ({})", response.status()),
-            _ => anyhow::anyhow!("{url} refused a socket ({})", response.status()),
-        },
+        Error::Http(response) => refused_with(url, response),
         error => anyhow::anyhow!("{url} cannot be connected to: {error}"),
+    }
+}
+
+fn refused_with(url: &Url, response: &Response<Option<Vec<u8>>>) -> anyhow::Error {
+    match response.status().as_u16() {
+        401 | 403 => anyhow::anyhow!("{url} refused the token ({})", response.status()),
+        429 => anyhow::anyhow!(
+            "{url} has too many sockets of this tenant; start the system with --env CONNECTIONS_PER_TENANT=N"
+        ),
+        _ => anyhow::anyhow!("{url} refused a socket ({})", response.status()),
     }
 }
 
@@ -128,6 +140,8 @@ const TOO_MANY_FILES: i32 = 24;
 
 #[cfg(test)]
 mod tests {
+    use tokio_tungstenite::{accept_hdr_async, tungstenite::handshake::server::Request};
+
     use super::*;
 
     #[test]
@@ -139,5 +153,29 @@ mod tests {
         assert_eq!(count("campaign:c", &message("metrics_update", "campaign:d")), None);
         assert_eq!(count("campaign:c", &message("call_event", "campaign:c")), None);
         assert_eq!(count("campaign:c", r#"{"type":"pong"}"#), None);
+    }
+
+    #[tokio::test]
+    #[expect(clippy::result_large_err, reason = "the library's callback has this type")]
+    async fn the_token_goes_into_a_header_and_never_into_the_url() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("ws://{}/ws", listener.local_addr().unwrap())).unwrap();
+        let server = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut seen = None;
+            let look = |request: &Request, response| {
+                seen = Some((request.uri().to_string(), request.headers()[header::AUTHORIZATION].clone()));
+                Ok(response)
+            };
+            let mut socket = accept_hdr_async(stream, look).await.unwrap();
+            let subscribe = socket.next().await.unwrap().unwrap();
+            let view = json!({ "type": "metrics_update", "channel": "campaign:c", "data": { "totalAttempts": 0 } });
+            socket.send(Message::text(view.to_string())).await.unwrap();
+            (seen.unwrap(), subscribe.into_text().unwrap())
+        });
+        Socket::open(&url, "a.b.c", "c").await.unwrap();
+        let ((uri, authorization), subscribe) = server.await.unwrap();
+        assert_eq!((uri.as_str(), authorization.to_str().unwrap()), ("/ws", "Bearer a.b.c"));
+        assert!(!subscribe.contains("a.b.c"));
     }
 }

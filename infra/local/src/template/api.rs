@@ -67,7 +67,7 @@ pub(super) fn read_socket_api(document: &Document) -> Result<Option<SocketApi>, 
             return Err(node.error("Type", format!("{kind} is not known to the local system, only SAM's APIs")));
         }
     }
-    let Some(node) = at_most_one(document, "AWS::Serverless::WebSocketApi")? else { return Ok(None) };
+    let Some(node) = document.resource("AWS::Serverless::WebSocketApi")? else { return Ok(None) };
     let expression = node.required("RouteSelectionExpression", Node::text)?;
     let Some(selection) = expression.strip_prefix("$request.body.") else {
         return Err(node.error("RouteSelectionExpression", "only $request.body.… is known to the local system"));
@@ -105,7 +105,7 @@ fn route_id(api: &str, key: &str) -> String {
 }
 
 pub(super) fn read_http_api(document: &Document) -> Result<Option<HttpApi>, TemplateError> {
-    let Some(node) = at_most_one(document, "AWS::Serverless::HttpApi")? else { return Ok(None) };
+    let Some(node) = document.resource("AWS::Serverless::HttpApi")? else { return Ok(None) };
     let id = node.place().to_lowercase();
     let mut routes = Vec::new();
     for event in function::events(document, "HttpApi")? {
@@ -132,23 +132,20 @@ fn cors(node: &Node) -> Result<Option<Cors>, TemplateError> {
         Some(_) => {
             let node = node.required("CorsConfiguration", Node::node)?;
             let texts = |property: &str| Ok::<_, TemplateError>(node.texts(property)?.unwrap_or_default());
+            let credentials = node.flag("AllowCredentials")?.unwrap_or(false);
+            let origins = texts("AllowOrigins")?;
+            if credentials && origins.iter().any(|origin| origin == "*") {
+                return Err(node.error("AllowOrigins", "cannot be * with AllowCredentials"));
+            }
             Ok(Some(Cors {
-                origins: texts("AllowOrigins")?,
+                origins,
                 methods: texts("AllowMethods")?,
                 headers: texts("AllowHeaders")?,
                 exposed: texts("ExposeHeaders")?,
                 max_age: node.number("MaxAge")?,
-                credentials: node.flag("AllowCredentials")?.unwrap_or(false),
+                credentials,
             }))
         }
-    }
-}
-
-fn at_most_one<'a>(document: &'a Document, kind: &str) -> Result<Option<Node<'a>>, TemplateError> {
-    let mut nodes = document.resources(kind)?;
-    match nodes.pop() {
-        Some(node) if !nodes.is_empty() => Err(node.error("Type", format!("the local system runs one {kind} only"))),
-        node => Ok(node),
     }
 }
 

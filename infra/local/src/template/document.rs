@@ -49,6 +49,17 @@ impl Document {
         Ok(nodes)
     }
 
+    /// The resource of a type that there may be one of.
+    pub(super) fn resource(&self, kind: &str) -> Result<Option<Node<'_>>, TemplateError> {
+        let mut nodes = self.resources(kind)?;
+        match nodes.pop() {
+            Some(node) if !nodes.is_empty() => {
+                Err(node.error("Type", format!("the local system runs one {kind} only")))
+            }
+            node => Ok(node),
+        }
+    }
+
     fn exists(&self, id: &str, resource: &Value) -> Result<bool, TemplateError> {
         resource["Condition"].as_str().map_or(Ok(true), |condition| self.condition(condition, id))
     }
@@ -139,6 +150,7 @@ impl Document {
         Ok(match (self.root["Resources"][owner]["Type"].as_str().unwrap_or_default(), attribute) {
             ("AWS::Serverless::Function", "Arn") if owner == id => function_arn(&name),
             ("AWS::DynamoDB::Table", "Arn") => format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"),
+            ("AWS::SecretsManager::Secret", "Id") => name,
             _ => format!("{name}.{attribute}"),
         })
     }
@@ -150,10 +162,17 @@ impl Document {
                 || resource["Type"].as_str().is_some_and(|t| t.starts_with("AWS::Serverless::"))
                     && id.starts_with(owner.as_str())
         });
-        candidates
-            .map(|(owner, _)| owner.as_str())
-            .max_by_key(|owner| owner.len())
-            .ok_or_else(|| TemplateError::new(place, format!("there is no parameter or resource {id}")))
+        let Some((owner, resource)) = candidates.max_by_key(|(owner, _)| owner.len()) else {
+            return Err(TemplateError::new(place, format!("there is no parameter or resource {id}")));
+        };
+        if !self.exists(owner, resource)? {
+            let condition = resource["Condition"].as_str().unwrap_or_default();
+            return Err(TemplateError::new(
+                place,
+                format!("there is no {id}, as its condition {condition} does not hold"),
+            ));
+        }
+        Ok(owner)
     }
 
     /// The name of a resource in the running system.
@@ -174,6 +193,7 @@ impl Document {
                 None => self.metadata(owner)["BuildProperties"]["Binary"].as_str().unwrap_or(owner).to_owned(),
             },
             "AWS::DynamoDB::Table" => named("TableName")?.unwrap_or_else(|| owner.to_owned()),
+            "AWS::SecretsManager::Secret" => secret_arn(&named("Name")?.unwrap_or_else(|| owner.to_owned())),
             // The id of an API is part of a host name.
             "AWS::Serverless::WebSocketApi" | "AWS::Serverless::HttpApi" => owner.to_lowercase(),
             _ => owner.to_owned(),
@@ -184,6 +204,11 @@ impl Document {
 /// The ARN of a function by its name.
 pub(crate) fn function_arn(name: &str) -> String {
     format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")
+}
+
+/// The ARN of a secret by its name; AWS ends it in six characters of its own choice.
+pub(crate) fn secret_arn(name: &str) -> String {
+    format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-000000")
 }
 
 /// The name of a function by its name or ARN, with or without a version.

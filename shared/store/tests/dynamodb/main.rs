@@ -1,16 +1,25 @@
 //! The store against a real server over HTTP: an embedded Dynoxide, or the one that `TEST_DYNAMODB_URL` names.
 
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, reason = "tests fail by panicking")]
 
 mod connections;
 mod directory;
+mod endings;
+mod faults;
+mod histories;
 mod leases;
+mod places;
 mod quarantine;
+mod rates;
+mod revocations;
 mod slices;
+mod subscriptions;
 mod table;
+mod tickets;
 
 use std::time::Duration;
 
+use auth::Principal;
 use projections::{ChannelId, TenantId, Timestamp};
 
 /// It lies ahead, for a server may delete what has expired.
@@ -28,4 +37,24 @@ fn acme() -> TenantId {
 
 fn channel(name: &str) -> ChannelId {
     name.parse().unwrap()
+}
+
+/// Somebody whose name has the separator of keys in it.
+fn ada() -> Principal {
+    Principal {
+        tenant: acme(),
+        user: "ada#1".into(),
+        permissions: vec![auth::READ_LIVE.into()],
+        channels: None,
+        issued_at: now(),
+        expires_at: after(900),
+    }
+}
+
+fn user(name: &str) -> Principal {
+    Principal { user: name.into(), ..ada() }
+}
+
+fn of_tenant(name: &str, principal: Principal) -> Principal {
+    Principal { tenant: TenantId::parse(name).unwrap(), ..principal }
 }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
         TimeToLiveSpecification,
     },
 };
-use store::{Channels, Connections, Leases};
+use store::{Channels, Connections, Leases, Requests, Revocations, Tickets};
 
 pub struct TestTable {
     pub client: Client,
@@ -57,6 +57,18 @@ impl TestTable {
 
     pub fn leases(&self) -> Leases {
         Leases::new(self.client.clone(), self.name.clone())
+    }
+
+    pub fn tickets(&self) -> Tickets {
+        Tickets::new(self.client.clone(), self.name.clone())
+    }
+
+    pub fn revocations(&self) -> Revocations {
+        Revocations::new(self.client.clone(), self.name.clone())
+    }
+
+    pub fn requests(&self) -> Requests {
+        Requests::new(self.client.clone(), self.name.clone())
     }
 
     /// An item as it is stored.

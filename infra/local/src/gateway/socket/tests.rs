@@ -16,7 +16,7 @@ use tokio_tungstenite::{
 };
 
 use super::*;
-use crate::{invoke::InvokeError, template::SocketRoute};
+use crate::{gateway::connection::Open, invoke::InvokeError, template::SocketRoute};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -97,6 +97,19 @@ impl Running {
         (socket, event["connectionId"].as_str().unwrap().to_owned())
     }
 
+    /// A connection, once it can be posted to.
+    async fn reachable(&self, id: &str) -> Arc<Open> {
+        soon(async {
+            loop {
+                if let Some(open) = self.connections.get(id) {
+                    return open;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+    }
+
     /// The context of the next event, which has to be of a type.
     async fn event(&mut self, kind: &str) -> Value {
         let mut event = soon(self.events.recv()).await.unwrap();
@@ -157,17 +170,42 @@ async fn the_subprotocol_that_connect_chose_is_echoed() {
 }
 
 #[tokio::test]
+async fn connect_sees_all_that_the_handshake_brought_and_how_often() {
+    let mut running = Running::start().await;
+    let mut request = format!("{}?token=a&v=1&token=b", running.url).into_client_request().unwrap();
+    let brought = [
+        ("origin", "https://a.example"),
+        ("authorization", "Bearer x"),
+        ("authorization", "Bearer y"),
+        ("cookie", "a=1; token=x"),
+        ("cookie", "token=y"),
+    ];
+    for (name, value) in brought {
+        request.headers_mut().append(name, HeaderValue::from_static(value));
+    }
+    connect_async(request).await.unwrap();
+    let event = soon(running.events.recv()).await.unwrap();
+    assert_eq!(event["headers"]["origin"], "https://a.example");
+    assert_eq!(event["multiValueHeaders"]["origin"], json!(["https://a.example"]));
+    assert_eq!(event["multiValueHeaders"]["authorization"], json!(["Bearer x", "Bearer y"]));
+    assert_eq!(event["multiValueHeaders"]["cookie"], json!(["a=1; token=x", "token=y"]));
+    assert_eq!(event["multiValueQueryStringParameters"], json!({"token": ["a", "b"], "v": ["1"]}));
+    assert_eq!(event["queryStringParameters"], json!({"token": "b", "v": "1"}));
+}
+
+#[tokio::test]
+async fn without_a_subprotocol_from_connect_none_is_answered() {
+    let running = Running::start().await;
+    let (_, response) = connect_async(&running.url).await.unwrap();
+    assert!(!response.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL));
+}
+
+#[tokio::test]
 async fn a_connection_is_reachable_only_once_its_handshake_is_over() {
     let mut running = Running::start().await;
     let (mut socket, id) = running.open().await;
     assert_eq!(*running.functions.seen_during_connect.lock().unwrap(), [false]);
-    soon(async {
-        while running.connections.get(&id).is_none() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
-    running.connections.get(&id).unwrap().send("posted".into()).unwrap();
+    running.reachable(&id).await.send("posted".into()).unwrap();
     assert_eq!(text(&mut socket).await, "posted");
     drop(socket);
     running.event("DISCONNECT").await;
@@ -240,6 +278,40 @@ async fn a_client_that_closes_is_disconnected_with_its_own_code() {
     let (socket, _) = running.open().await;
     drop(socket);
     assert_eq!(running.event("DISCONNECT").await["disconnectStatusCode"], 1006);
+}
+
+#[tokio::test]
+async fn a_clients_close_frame_is_answered_before_the_connection_ends() {
+    let mut running = Running::start().await;
+    for frame in [Some(CloseFrame { code: CloseCode::Normal, reason: "bye".into() }), None] {
+        let (mut socket, _) = running.open().await;
+        socket.close(frame.clone()).await.unwrap();
+        let answer = soon(socket.next()).await.unwrap().unwrap();
+        assert_eq!(answer.into_data(), Message::Close(frame).into_data());
+        // Without the answer this is an error: "Connection reset without closing handshake".
+        assert!(soon(socket.next()).await.is_none());
+        running.event("DISCONNECT").await;
+    }
+}
+
+#[tokio::test]
+async fn deleting_sends_what_was_posted_and_closes_in_good_order() {
+    let mut running = Running::start().await;
+    let (mut socket, id) = running.open().await;
+    let open = running.reachable(&id).await;
+    let posted: Vec<_> = (0..50).map(|n| format!("{n} {}", "x".repeat(10_000))).collect();
+    for text in &posted {
+        open.send(text.as_str().into()).unwrap();
+    }
+    assert!(running.connections.close(&id));
+    for expected in &posted {
+        assert_eq!(text(&mut socket).await, *expected);
+    }
+    assert_eq!(close_code(&mut socket).await, 1000);
+    assert!(soon(socket.next()).await.is_none());
+    let context = running.event("DISCONNECT").await;
+    assert_eq!(context["disconnectStatusCode"], 1000);
+    assert_eq!(context["disconnectReason"], "Connection Closed Normally");
 }
 
 #[tokio::test]

@@ -1,0 +1,115 @@
+//! From a request to a ticket, or to somebody's access ended.
+
+use auth::{Action, Principal};
+use front::Front;
+use lambda_http::{
+    Body, Request, RequestExt, Response,
+    http::{HeaderValue, StatusCode, header},
+    request::RequestContext,
+};
+use projections::Timestamp;
+use protocol::{ErrorCode, rest};
+use runtime::audit::{self, Audit, Happened};
+use serde::Serialize;
+
+use crate::{
+    revocation::{Registry, Revoked, Whom},
+    route::Route,
+    ticket::{Issued, Mint},
+};
+
+/// What answers requests.
+pub(crate) struct Api {
+    pub(crate) front: Front,
+    pub(crate) mint: Mint,
+    pub(crate) registry: Registry,
+}
+
+/// Who asks, and when.
+struct Visitor<'a> {
+    principal: Principal,
+    source_ip: Option<&'a str>,
+    now: Timestamp,
+}
+
+impl Visitor<'_> {
+    /// Refuses what the principal may not do.
+    fn check(&self, action: Action<'_>) -> Result<(), ErrorCode> {
+        if auth::allows(&self.principal, action) {
+            return Ok(());
+        }
+        Err(front::deny(&self.principal, None, self.source_ip))
+    }
+
+    /// Writes into the audit trail what the principal did.
+    fn record(&self, happened: Happened, reason: Option<&str>, target: Option<&str>) {
+        let (principal, source_ip) = (Some(&self.principal), self.source_ip);
+        audit::record(happened, &Audit { principal, channel: None, reason, source_ip, target });
+    }
+}
+
+impl Api {
+    /// Answers one request.
+    pub(crate) async fn handle(&self, request: Request, now: Timestamp) -> Response<Body> {
+        self.follow(&request, now).await.unwrap_or_else(|code| refuse(code, now))
+    }
+
+    async fn follow(&self, request: &Request, now: Timestamp) -> Result<Response<Body>, ErrorCode> {
+        let route = Route::of(request.method(), request.raw_http_path())?;
+        let source_ip = source_ip(request);
+        let principal = self.front.admit(request.headers(), source_ip, now).await?;
+        let visitor = Visitor { principal, source_ip, now };
+        Ok(match route {
+            Route::Ticket => succeed(&self.ticket(&visitor).await?),
+            Route::Revoke => succeed(&self.revoke(&visitor, request.body()).await?),
+        })
+    }
+
+    async fn ticket(&self, visitor: &Visitor<'_>) -> Result<Issued, ErrorCode> {
+        visitor.check(Action::Connect)?;
+        let issued = self.mint.issue(&visitor.principal, visitor.now).await?;
+        visitor.record(Happened::Ticket, None, None);
+        Ok(issued)
+    }
+
+    async fn revoke(&self, visitor: &Visitor<'_>, body: &[u8]) -> Result<Revoked, ErrorCode> {
+        visitor.check(Action::Revoke)?;
+        let whom = Whom::parse(body)?;
+        let revoked = self.registry.revoke(&visitor.principal.tenant, &whom, visitor.now).await;
+        let revoked = revoked.map_err(|error| front::failed(&error))?;
+        let target = whom.user().map(|user| auth::pseudonym(&visitor.principal.tenant, user));
+        visitor.record(Happened::Revoke, Some(whom.described()), target.as_deref());
+        Ok(revoked)
+    }
+}
+
+/// The address that the request comes from.
+fn source_ip(request: &Request) -> Option<&str> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref(),
+        _ => None,
+    }
+}
+
+#[expect(clippy::expect_used, reason = "strings and numbers with string keys")]
+fn succeed(data: &impl Serialize) -> Response<Body> {
+    let data = serde_json::value::to_raw_value(data).expect("an answer is JSON");
+    front::respond(StatusCode::OK, rest::success(&data).into())
+}
+
+fn refuse(code: ErrorCode, now: Timestamp) -> Response<Body> {
+    let mut response = front::refuse(code, now);
+    if code == ErrorCode::MethodNotAllowed {
+        // RFC 9110 §15.5.6 wants it.
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}
+
+#[cfg(test)]
+#[path = "../../../shared/store/tests/dynamodb/table.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
+mod table;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Who may open a socket.
+
+use std::collections::BTreeMap;
+
+use auth::{Action, Credential, Origins, Presented, Principal, Verifier};
+use front::Refusal;
+use projections::{ChannelId, Timestamp};
+use protocol::ErrorCode;
+use runtime::{
+    PublisherWaker,
+    audit::{self, Audit, Happened},
+};
+use store::{ConnectError, Connection, Connections, Limits, Revocations, Tickets};
+
+/// What lets connections in.
+pub(crate) struct Door {
+    pub(crate) verifier: Verifier,
+    pub(crate) origins: Origins,
+    pub(crate) tickets: Tickets,
+    pub(crate) connections: Connections,
+    pub(crate) revocations: Revocations,
+    pub(crate) limits: Limits,
+    pub(crate) waker: PublisherWaker,
+}
+
+/// What knocks.
+pub(crate) struct Knock<'a> {
+    /// API Gateway's id of what may become a connection.
+    pub(crate) id: &'a str,
+    /// What the handshake brings, or why it is not even looked at.
+    pub(crate) presented: Result<Presented<'a>, auth::Refused>,
+    /// The address that it comes from.
+    pub(crate) source_ip: Option<&'a str>,
+}
+
+impl Door {
+    /// Lets a connection in, or says why not. Both are written into the audit trail.
+    pub(crate) async fn open(&self, knock: &Knock<'_>, now: Timestamp) -> Result<(), ErrorCode> {
+        match self.admit(knock, now).await {
+            Ok(principal) => {
+                let audit = Audit { principal: Some(&principal), source_ip: knock.source_ip, ..Audit::default() };
+                audit::record(Happened::Connect, &audit);
+                Ok(())
+            }
+            Err(refusal) => {
+                refusal.record(None, knock.source_ip);
+                Err(refusal.code)
+            }
+        }
+    }
+
+    async fn admit(&self, knock: &Knock<'_>, now: Timestamp) -> Result<Principal, Refusal> {
+        let presented = knock.presented?;
+        self.origins.check(&presented)?;
+        let principal = self.identify(&presented, now).await?;
+        if !auth::allows(&principal, Action::Connect) {
+            return Err(Refusal::from(ErrorCode::Forbidden).of(&principal));
+        }
+        self.enter(knock, &principal, now).await.map_err(|refusal| refusal.of(&principal))?;
+        self.waker.wake_unless_leased(self.connections.shard_of(knock.id), now).await;
+        Ok(principal)
+    }
+
+    async fn identify(&self, presented: &Presented<'_>, now: Timestamp) -> Result<Principal, Refusal> {
+        match presented.credential {
+            Some((_, Credential::Token(token))) => Ok(self.verifier.verify(token, now).await?),
+            Some((_, Credential::Ticket(ticket))) => {
+                let principal = self.tickets.redeem(&front::digest(ticket), now).await?;
+                principal.ok_or_else(|| Refusal::because(ErrorCode::Unauthorized, "the ticket is not valid"))
+            }
+            None => Err(Refusal::because(ErrorCode::Unauthorized, "no token")),
+        }
+    }
+
+    /// Remembers the connection, unless there are too many or its token was revoked.
+    async fn enter(&self, knock: &Knock<'_>, principal: &Principal, now: Timestamp) -> Result<(), Refusal> {
+        let connection = Connection {
+            id: knock.id.to_owned(),
+            principal: principal.clone(),
+            channels: defaults(principal),
+            is_default: true,
+            connected_at: now,
+            source_ip: knock.source_ip.map(str::to_owned),
+            ending: None,
+        };
+        self.connections.connect(&connection, self.limits, now).await.map_err(|error| match error {
+            ConnectError::TooManyOfUser | ConnectError::TooManyOfTenant => {
+                Refusal::because(ErrorCode::TooManyConnections, error)
+            }
+            ConnectError::Store(error) => error.into(),
+        })?;
+        // Asked once it is stored: a revocation at the same moment is seen here, or sees the connection.
+        let refusal = match self.revocations.is_revoked(principal).await {
+            Ok(false) => return Ok(()),
+            Ok(true) => ErrorCode::Revoked.into(),
+            Err(error) => Refusal::from(error),
+        };
+        // The socket will not open, so no `$disconnect` comes. If this fails, the first post finds the connection gone.
+        if let Err(error) = self.connections.disconnect(knock.id).await {
+            tracing::warn!(%error, "a connection that was refused is not forgotten");
+        }
+        Err(refusal)
+    }
+}
+
+/// What a new connection watches, as far as its token opens it.
+fn defaults(principal: &Principal) -> BTreeMap<ChannelId, String> {
+    let all = [ChannelId::campaigns(), ChannelId::system()];
+    let opened = all.into_iter().filter(|channel| auth::allows(principal, Action::Read(channel)));
+    opened.map(|channel| (channel, String::new())).collect()
+}

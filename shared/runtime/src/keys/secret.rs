@@ -1,0 +1,112 @@
+//! The secret of tokens signed with HS256, out of Secrets Manager.
+
+use auth::{KeySet, KeySource, Unfetched};
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
+use futures_util::{FutureExt, future::BoxFuture};
+
+/// The secret that tokens are signed with now, and the one before: while a new secret reaches whoever issues tokens,
+/// tokens of either are out there.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html>
+const STAGES: [&str; 2] = ["AWSCURRENT", "AWSPREVIOUS"];
+
+/// A secret of Secrets Manager.
+pub(crate) struct Secret {
+    client: Client,
+    id: String,
+}
+
+impl Secret {
+    /// The secret of this ARN or name.
+    pub(crate) fn new(sdk: &SdkConfig, id: String) -> Self {
+        Self { client: Client::new(sdk), id }
+    }
+
+    /// One version's text; nothing where there is no such version.
+    async fn version(&self, stage: &str) -> Result<Option<String>, Unfetched> {
+        let answer = self.client.get_secret_value().secret_id(&self.id).version_stage(stage).send().await;
+        match answer {
+            Ok(value) => Ok(value.secret_string),
+            Err(error) => {
+                let error = error.into_service_error();
+                if error.is_resource_not_found_exception() {
+                    return Ok(None);
+                }
+                Err(Unfetched(format!("Secrets Manager: {}", error.code().unwrap_or("no answer"))))
+            }
+        }
+    }
+}
+
+impl KeySource for Secret {
+    fn fetch(&self) -> BoxFuture<'_, Result<KeySet, Unfetched>> {
+        async {
+            let versions = futures_util::future::try_join_all(STAGES.map(|stage| self.version(stage))).await?;
+            let secrets: Vec<String> = versions.into_iter().flatten().collect();
+            if secrets.is_empty() {
+                return Err(Unfetched("Secrets Manager: the secret has no value".to_owned()));
+            }
+            KeySet::from_secrets(&secrets).map_err(|error| Unfetched(format!("Secrets Manager: {error}")))
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region, retry::RetryConfig};
+    use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
+    use axum::{Json, Router, body::Bytes, http::StatusCode, routing::post};
+    use serde_json::{Value, json};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What Secrets Manager answers for each stage: a secret, or the name of an error.
+    type Answers = [(&'static str, Result<&'static str, &'static str>); 2];
+
+    const LONG: &str = "a secret of at least thirty-two bytes";
+    const MISSING: Result<&str, &str> = Err("ResourceNotFoundException");
+
+    async fn fetched(answers: Answers) -> Result<KeySet, Unfetched> {
+        let answer = async move |body: Bytes| {
+            let request: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(request["SecretId"], "arn:secret");
+            let (_, answer) = answers.into_iter().find(|(stage, _)| request["VersionStage"] == *stage).unwrap();
+            match answer {
+                Ok(secret) => (StatusCode::OK, Json(json!({"SecretString": secret}))),
+                Err(error) => (StatusCode::BAD_REQUEST, Json(json!({"__type": error, "message": LONG}))),
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(answer))).await });
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("key", "secret", None, None, "test")))
+            .retry_config(RetryConfig::disabled())
+            .endpoint_url(url)
+            .build();
+        Secret::new(&sdk, "arn:secret".to_owned()).fetch().await
+    }
+
+    #[tokio::test]
+    async fn the_current_secret_counts_and_the_one_before_where_there_is_one() {
+        fetched([("AWSCURRENT", Ok(LONG)), ("AWSPREVIOUS", Ok(LONG))]).await.unwrap();
+        fetched([("AWSCURRENT", Ok(LONG)), ("AWSPREVIOUS", MISSING)]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn without_a_secret_that_is_one_there_are_no_keys() {
+        for answers in [
+            [("AWSCURRENT", MISSING), ("AWSPREVIOUS", MISSING)],
+            [("AWSCURRENT", Ok("short")), ("AWSPREVIOUS", MISSING)],
+            [("AWSCURRENT", Err("AccessDeniedException")), ("AWSPREVIOUS", Ok(LONG))],
+            [("AWSCURRENT", Ok(LONG)), ("AWSPREVIOUS", Err("InternalServiceError"))],
+        ] {
+            let error = fetched(answers).await.err().expect("no keys");
+            assert!(!error.to_string().contains("thirty"), "{error}");
+        }
+    }
+}
