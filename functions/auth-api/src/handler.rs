@@ -75,11 +75,12 @@ impl Api {
     async fn revoke(&self, visitor: &Visitor<'_>, body: &[u8]) -> Result<Revoked, ErrorCode> {
         visitor.check(Action::Revoke)?;
         let whom = Whom::parse(body)?;
-        let revoked = self.registry.revoke(&visitor.principal.tenant, &whom, visitor.now).await;
-        let revoked = revoked.map_err(|error| front::failed(&error))?;
+        let tenant = &visitor.principal.tenant;
+        self.registry.revoke(tenant, &whom, visitor.now).await.map_err(|error| front::failed(&error))?;
+        // It holds from here on, whatever becomes of the connections.
         let target = whom.user().map(|user| auth::pseudonym(&visitor.principal.tenant, user));
         visitor.record(Happened::Revoke, Some(whom.described()), target.as_deref());
-        Ok(revoked)
+        self.registry.close(tenant, &whom, visitor.now).await.map_err(|error| front::failed(&error))
     }
 }
 

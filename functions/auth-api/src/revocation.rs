@@ -77,11 +77,14 @@ pub(crate) struct Revoked {
 }
 
 impl Registry {
-    /// Revokes the tokens issued until now, and has the publishers close the connections that were opened with them.
-    /// Where it fails half-way, doing it again does the rest.
-    pub(crate) async fn revoke(&self, tenant: &TenantId, whom: &Whom, now: Timestamp) -> Result<Revoked, StoreError> {
-        // Written down before anybody is looked for: who comes in from now on finds it.
-        self.revocations.revoke(tenant, whom.user(), now).await?;
+    /// Revokes the tokens issued until now: who comes in from now on finds it written down.
+    pub(crate) async fn revoke(&self, tenant: &TenantId, whom: &Whom, now: Timestamp) -> Result<(), StoreError> {
+        self.revocations.revoke(tenant, whom.user(), now).await
+    }
+
+    /// Has the publishers close the connections that were opened with tokens revoked `now`. Where it fails half-way,
+    /// revoking again does the rest.
+    pub(crate) async fn close(&self, tenant: &TenantId, whom: &Whom, now: Timestamp) -> Result<Revoked, StoreError> {
         let ids = if let Some(user) = whom.user() {
             self.of_user(tenant, user, now).await?
         } else {

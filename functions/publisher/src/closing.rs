@@ -4,7 +4,7 @@ use auth::Principal;
 use gateway::{Post, PostError};
 use projections::Timestamp;
 use protocol::{ErrorCode, Rejection};
-use runtime::audit::Audit;
+use runtime::audit::{self, Audit, Happened};
 use store::{Connections, Ending};
 use tracing::{debug, warn};
 
@@ -75,6 +75,8 @@ impl Closing {
                 }
             }
             self.stage.is_closed = true;
+            // Here and not at the end: API Gateway's `$disconnect` may forget the connection before we do.
+            audit::record(Happened::Expire, &self.audit());
         }
         match connections.disconnect(&self.connection).await {
             Ok(()) => Outcome::Over,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use gateway::Post;
 use projections::Timestamp;
-use runtime::audit::{self, Happened};
 use store::Connections;
 use tokio::{
     sync::Semaphore,
@@ -138,7 +137,6 @@ impl<G: Post + Clone + Send + Sync + 'static> Outbox<G> {
         let Ok((closing, outcome)) = attempt else { return true };
         if outcome == Outcome::Over {
             self.closed += 1;
-            audit::record(Happened::Expire, &closing.audit());
         }
         audience.note_closing(&closing, outcome, now);
         outcome == Outcome::Spared

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use auth::{Action, Credential, Origins, Presented, Principal, Verifier};
 use front::Refusal;
+use futures_util::future::try_join;
 use projections::{ChannelId, Timestamp};
 use protocol::ErrorCode;
 use runtime::{
     PublisherWaker,
     audit::{self, Audit, Happened},
 };
-use store::{ConnectError, Connection, Connections, Limits, Revocations, Tickets};
+use store::{ConnectError, Connection, Connections, Limits, Requests, Revocations, Tickets};
 
 /// What lets connections in.
 pub(crate) struct Door {
@@ -19,6 +20,8 @@ pub(crate) struct Door {
     pub(crate) tickets: Tickets,
     pub(crate) connections: Connections,
     pub(crate) revocations: Revocations,
+    pub(crate) requests: Requests,
+    pub(crate) requests_per_minute: u64,
     pub(crate) limits: Limits,
     pub(crate) waker: PublisherWaker,
 }
@@ -56,6 +59,7 @@ impl Door {
         if !auth::allows(&principal, Action::Connect) {
             return Err(Refusal::from(ErrorCode::Forbidden).of(&principal));
         }
+        self.check(&principal, now).await.map_err(|refusal| refusal.of(&principal))?;
         self.enter(knock, &principal, now).await.map_err(|refusal| refusal.of(&principal))?;
         self.waker.wake_unless_leased(self.connections.shard_of(knock.id), now).await;
         Ok(principal)
@@ -69,6 +73,18 @@ impl Door {
                 principal.ok_or_else(|| Refusal::because(ErrorCode::Unauthorized, "the ticket is not valid"))
             }
             None => Err(Refusal::because(ErrorCode::Unauthorized, "no token")),
+        }
+    }
+
+    /// Refuses those whose token counts no longer, before they take a place, and those who come too often: a handshake is
+    /// a request as any other.
+    async fn check(&self, principal: &Principal, now: Timestamp) -> Result<(), Refusal> {
+        let is_revoked = self.revocations.is_revoked(principal);
+        let counted = self.requests.count(&principal.tenant, &principal.user, now);
+        match try_join(is_revoked, counted).await? {
+            (true, _) => Err(ErrorCode::Revoked.into()),
+            (false, requests) if requests > self.requests_per_minute => Err(ErrorCode::RateLimited.into()),
+            _ => Ok(()),
         }
     }
 
@@ -89,7 +105,7 @@ impl Door {
             }
             ConnectError::Store(error) => error.into(),
         })?;
-        // Asked once it is stored: a revocation at the same moment is seen here, or sees the connection.
+        // Asked again once it is stored: a revocation at the same moment is seen here, or sees the connection.
         let refusal = match self.revocations.is_revoked(principal).await {
             Ok(false) => return Ok(()),
             Ok(true) => ErrorCode::Revoked.into(),

@@ -19,6 +19,8 @@ async fn main() -> Result<(), Error> {
         tickets: clients.tickets()?,
         connections: clients.connections()?,
         revocations: clients.revocations()?,
+        requests: clients.requests()?,
+        requests_per_minute: variables.number("REQUESTS_PER_MINUTE", 1..=100_000)?,
         limits: Limits {
             per_user: variables.number("CONNECTIONS_PER_USER", 1..=1000)?,
             per_tenant: variables.number("CONNECTIONS_PER_TENANT", 1..=10_000_000)?,

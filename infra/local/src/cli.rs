@@ -10,6 +10,7 @@ use crate::{
     signals,
     simulate::{self, Simulate},
     system,
+    ticket::{self, Ticket},
     token::{self, Token},
 };
 
@@ -55,6 +56,7 @@ pub(crate) struct Start {
 #[derive(Debug, Subcommand)]
 enum Command {
     Token(Token),
+    Ticket(Ticket),
     Simulate(Simulate),
     Quarantine(Quarantine),
     Load(Load),
@@ -66,6 +68,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     match cli.command {
         None => system::run(&cli.start).await,
         Some(Command::Token(args)) => token::run(args).await,
+        Some(Command::Ticket(args)) => ticket::run(args).await,
         Some(Command::Quarantine(args)) => quarantine::run(args).await,
         Some(Command::Load(args)) => load::run(args).await,
         Some(Command::Simulate(args)) => {

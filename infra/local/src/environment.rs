@@ -13,12 +13,13 @@ use crate::{
 };
 
 /// Parameters of the template that have another value than their default, in a system whose APIs are on a port.
-pub(crate) fn parameters(port: u16) -> [(&'static str, String); 4] {
+pub(crate) fn parameters(port: u16) -> [(&'static str, String); 5] {
     [
         // There is a cluster, so the mappings exist.
         ("KafkaClusterArn", "arn:aws:kafka:us-east-1:123456789012:cluster/local/local".to_owned()),
         // Records and tokens that name no tenant are those of whoever tries it out.
         ("DefaultTenant", DEFAULT_TENANT.to_owned()),
+        ("TokenDefaultTenant", DEFAULT_TENANT.to_owned()),
         // `cargo dev token` signs with the secret.
         ("TokenSigning", "secret".to_owned()),
         ("AllowedOrigins", origins(port)),

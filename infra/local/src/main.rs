@@ -23,6 +23,7 @@ mod signals;
 mod simulate;
 mod system;
 mod template;
+mod ticket;
 mod token;
 mod trigger;
 

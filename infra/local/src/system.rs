@@ -175,15 +175,14 @@ impl System {
             (None, port) => format!(" --kafka localhost:{port}"),
         };
         let url = if port == 4000 { String::new() } else { format!(" --url ws://localhost:{port}/ws") };
-        let bearer = "-H=\"Authorization: Bearer $(cargo dev token)\"";
-        console::command(&format!("websocat {bearer} ws://localhost:{port}/ws"), "numbers, live");
-        let bearer = "-H \"Authorization: Bearer $(cargo dev token)\"";
         let api = format!("http://localhost:{port}/api");
-        console::command(&format!("curl {bearer} {api}/analytics/metrics"), "the same, by polling");
+        let rest = if port == 4000 { String::new() } else { format!(" --rest {api}") };
         console::command(
-            &format!("curl -X POST {bearer} {api}/auth/ticket"),
-            "a ticket, which opens one socket within 30 s where no header can be sent: …/ws?ticket=…",
+            &format!("python3 -m websockets \"ws://localhost:{port}/ws?ticket=$(cargo dev ticket{rest})\""),
+            "numbers, live; a ticket opens one socket within 30 s (pip install websockets)",
         );
+        let bearer = "-H \"Authorization: Bearer $(cargo dev token)\"";
+        console::command(&format!("curl {bearer} {api}/analytics/metrics"), "the same, by polling");
         console::command(&format!("cargo dev simulate --rate 50{kafka}"), "more calls");
         console::command(
             &format!("cargo dev load --connections 200 --campaigns 20 --rate 200 --seconds 10{url}{kafka}"),

@@ -34,16 +34,22 @@ impl Refusal {
 
     /// Writes it into the audit trail, as what its code says that it is.
     pub fn record(&self, channel: Option<&ChannelId>, source_ip: Option<&str>) {
-        let happened = match self.code {
-            ErrorCode::Forbidden => Happened::Deny,
-            ErrorCode::RateLimited | ErrorCode::TooManyConnections | ErrorCode::TooManySubscriptions => Happened::Limit,
-            _ => Happened::Refuse,
-        };
-        self.record_as(happened, channel, source_ip);
+        self.record_as(self.happened(), channel, source_ip);
     }
 
-    /// Writes it into the audit trail as this.
+    /// What its code says that it is.
+    fn happened(&self) -> Happened {
+        match self.code {
+            ErrorCode::Forbidden => Happened::Deny,
+            ErrorCode::RateLimited | ErrorCode::TooManyConnections | ErrorCode::TooManySubscriptions => Happened::Limit,
+            ErrorCode::Unavailable | ErrorCode::Internal => Happened::Fail,
+            _ => Happened::Refuse,
+        }
+    }
+
+    /// Writes it into the audit trail as this, unless it is our own failure.
     pub fn record_as(&self, happened: Happened, channel: Option<&ChannelId>, source_ip: Option<&str>) {
+        let happened = if self.happened() == Happened::Fail { Happened::Fail } else { happened };
         let principal = self.principal.as_deref();
         audit::record(happened, &Audit { principal, channel, reason: Some(&self.reason), source_ip, target: None });
     }
@@ -129,6 +135,20 @@ mod tests {
         ];
         for (refusal, code, reason) in cases {
             assert_eq!((refusal.code, refusal.reason.as_str()), (code, reason));
+        }
+    }
+
+    #[test]
+    fn what_is_our_own_failure_is_not_taken_for_an_attack() {
+        for (code, happened) in [
+            (ErrorCode::Unauthorized, Happened::Refuse),
+            (ErrorCode::Revoked, Happened::Refuse),
+            (ErrorCode::Forbidden, Happened::Deny),
+            (ErrorCode::RateLimited, Happened::Limit),
+            (ErrorCode::Unavailable, Happened::Fail),
+            (ErrorCode::Internal, Happened::Fail),
+        ] {
+            assert_eq!(Refusal::from(code).happened(), happened, "{code}");
         }
     }
 

@@ -30,6 +30,8 @@ pub enum Happened {
     Ticket,
     /// Somebody went over a limit.
     Limit,
+    /// It could not be told whether they may, because something that we need did not answer: nobody was let in.
+    Fail,
 }
 
 /// Who, what, why and from where, as far as it is known.
@@ -66,6 +68,7 @@ impl Happened {
             Self::Authenticate => ("authenticate", "Authenticated"),
             Self::Ticket => ("ticket", "TicketsGiven"),
             Self::Limit => ("limit", "Limited"),
+            Self::Fail => ("fail", "Undecided"),
         }
     }
 }

@@ -70,16 +70,18 @@ impl Connections {
         Err(StoreError::Unavailable("too many subscriptions of one connection at once".into()).into())
     }
 
-    /// Lets a connection no longer watch a channel. Not to have watched it is no error.
+    /// Lets a connection no longer watch a channel. Not to have watched it is no error, and no change: the version stays,
+    /// so that nobody can have the publisher read everything again for nothing.
     pub async fn unsubscribe(&self, id: &str, channel: &ChannelId) -> Result<(), SubscribeError> {
         let update = self
             .table
             .update(&self.key(id), "REMOVE #channels.#channel")
-            .on_condition("attribute_exists(#channels)")
+            .on_condition("attribute_exists(#channels.#channel)")
             .name("#channel", channel.to_string());
         match update.send().await? {
             Conditional::Met(_) => Ok(self.raise_version(id).await?),
-            Conditional::Failed(_) => Err(SubscribeError::Gone),
+            Conditional::Failed(Some(_)) => Ok(()),
+            Conditional::Failed(None) => Err(SubscribeError::Gone),
         }
     }
 }

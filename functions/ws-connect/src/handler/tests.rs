@@ -65,6 +65,8 @@ async fn door(table: &TestTable) -> (Door, mpsc::UnboundedReceiver<String>) {
         tickets: table.tickets(),
         connections: table.connections(1),
         revocations: table.revocations(),
+        requests: table.requests(),
+        requests_per_minute: 60,
         limits: Limits { per_user: 2, per_tenant: 9 },
         waker: PublisherWaker::new(table.leases(), lambda, "publisher".into()),
     };
@@ -220,6 +222,23 @@ async fn a_revoked_token_or_a_ticket_of_one_does_not_come_in_and_keeps_no_place(
         assert_eq!(refused(&door, text).await, (401, json!("revoked")));
     }
     assert!(door.connections.of_user(&acme(), "ann").await.unwrap().is_empty());
+    assert_eq!(
+        door.connections.version(0).await.unwrap(),
+        0,
+        "it took no place, and the publisher has nothing to read"
+    );
+}
+
+#[tokio::test]
+async fn who_knocks_too_often_is_told_to_wait() {
+    let table = TestTable::create().await;
+    let (mut door, _asks) = door(&table).await;
+    door.requests_per_minute = 2;
+    for (id, expected) in [("a=", 200), ("a=", 200), ("a=", 429)] {
+        let response = open(&door, &IN_QUERY.replace(ID, id)).await;
+        assert_eq!(response.status_code, expected);
+    }
+    assert_eq!(refused(&door, IN_QUERY).await, (429, json!("rate_limited")));
 }
 
 #[tokio::test]

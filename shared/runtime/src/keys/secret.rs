@@ -1,6 +1,6 @@
 //! The secret of tokens signed with HS256, out of Secrets Manager.
 
-use auth::{KeySet, KeySource, Unfetched};
+use auth::{KeySet, KeySource, MIN_SECRET_BYTES, Unfetched};
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{Client, error::ProvideErrorMetadata};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -42,7 +42,16 @@ impl KeySource for Secret {
     fn fetch(&self) -> BoxFuture<'_, Result<KeySet, Unfetched>> {
         async {
             let versions = futures_util::future::try_join_all(STAGES.map(|stage| self.version(stage))).await?;
-            let secrets: Vec<String> = versions.into_iter().flatten().collect();
+            let [current, previous] = versions.try_into().unwrap_or_default();
+            // A previous secret that is no good must not take the current one with it: it is what was wrong until now.
+            let previous = previous.filter(|secret: &String| {
+                let is_strong = secret.len() >= MIN_SECRET_BYTES;
+                if !is_strong {
+                    tracing::warn!("the previous secret is too short; tokens signed with it are refused");
+                }
+                is_strong
+            });
+            let secrets: Vec<String> = current.into_iter().chain(previous).collect();
             if secrets.is_empty() {
                 return Err(Unfetched("Secrets Manager: the secret has no value".to_owned()));
             }
@@ -95,6 +104,7 @@ mod tests {
     async fn the_current_secret_counts_and_the_one_before_where_there_is_one() {
         fetched([("AWSCURRENT", Ok(LONG)), ("AWSPREVIOUS", Ok(LONG))]).await.unwrap();
         fetched([("AWSCURRENT", Ok(LONG)), ("AWSPREVIOUS", MISSING)]).await.unwrap();
+        fetched([("AWSCURRENT", Ok(LONG)), ("AWSPREVIOUS", Ok("short"))]).await.unwrap();
     }
 
     #[tokio::test]

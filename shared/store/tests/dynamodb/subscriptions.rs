@@ -56,6 +56,18 @@ async fn unsubscribing_from_everything_leaves_the_connection_silent_and_there() 
 }
 
 #[tokio::test]
+async fn unsubscribing_from_what_is_not_watched_is_no_change_that_the_publisher_would_read() {
+    let connections = TestTable::create().await.connections(1);
+    connect(&connections, "a", now()).await.unwrap();
+    connections.subscribe("a", &channel("event:1"), "", 9).await.unwrap();
+    let version = connections.version(0).await.unwrap();
+    connections.unsubscribe("a", &channel("event:2")).await.unwrap();
+    assert_eq!(connections.version(0).await.unwrap(), version);
+    connections.unsubscribe("a", &channel("event:1")).await.unwrap();
+    assert_eq!(connections.version(0).await.unwrap(), version + 1);
+}
+
+#[tokio::test]
 async fn nobody_subscribes_for_a_connection_that_is_gone() {
     let connections = TestTable::create().await.connections(1);
     assert_eq!(connections.subscribe("a", &channel("event:1"), "", 2).await, Err(SubscribeError::Gone));
