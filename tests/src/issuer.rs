@@ -1,4 +1,4 @@
-//! An OpenID Connect issuer on loopback, with real keys.
+//! An `OpenID` Connect issuer on loopback, with real keys.
 
 use std::{
     future::pending,

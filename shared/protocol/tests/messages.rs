@@ -1,5 +1,5 @@
 //! Real messages, from `events/`: how each of them is read.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows tests only by their attribute")]
+#![expect(clippy::unwrap_used, reason = "clippy knows tests only by their attribute")]
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use protocol::{ClientMessage, ErrorCode, MAX_MESSAGE_BYTES, Rejection};

@@ -104,6 +104,8 @@ impl Entry for Line<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::BufRead as _;
+
     use projections::{TenantId, Timestamp};
     use serde_json::{Value, json};
 
@@ -112,7 +114,7 @@ mod tests {
     fn line(happened: Happened, audit: &Audit<'_>) -> Value {
         let mut format = metrics::in_namespace("Livefold/test".to_owned());
         let line = metrics::line(&mut format, &Line { happened, audit }).unwrap();
-        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
+        assert!(line.ends_with(b"\n") && line.lines().count() == 1, "one line");
         serde_json::from_slice(&line).unwrap()
     }
 

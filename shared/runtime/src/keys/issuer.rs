@@ -1,4 +1,4 @@
-//! The key set of an OpenID Connect issuer: Cognito, Auth0 and all others.
+//! The key set of an `OpenID` Connect issuer: Cognito, Auth0 and all others.
 
 use std::time::Duration;
 
@@ -150,7 +150,7 @@ mod tests {
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             let (issuer, name) = issuer(configuration, (status, keys.to_owned())).await;
-            let error = issuer.fetch().await.err().expect(configuration);
+            let error = issuer.fetch().await.expect_err(configuration);
             assert!(!error.to_string().contains(&name), "{error}");
         }
         let nobody = Issuer::new("http://127.0.0.1:1", None).unwrap();

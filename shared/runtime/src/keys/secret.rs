@@ -115,7 +115,7 @@ mod tests {
             [("AWSCURRENT", Err("AccessDeniedException")), ("AWSPREVIOUS", Ok(LONG))],
             [("AWSCURRENT", Ok(LONG)), ("AWSPREVIOUS", Err("InternalServiceError"))],
         ] {
-            let error = fetched(answers).await.err().expect("no keys");
+            let error = fetched(answers).await.expect_err("no keys");
             assert!(!error.to_string().contains("thirty"), "{error}");
         }
     }
