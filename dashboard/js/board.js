@@ -1,0 +1,93 @@
+/** Campaigns that are no longer active, and are kept to be looked at: the latest so many. */
+const MAX_INACTIVE = 50;
+
+/** @typedef {import('/clients/js/livefold.js').CampaignMetrics} CampaignMetrics */
+/** @typedef {import('/clients/js/livefold.js').SystemHealth} SystemHealth */
+
+/** What is going on now: of campaigns that are no longer active it is not known any more. */
+const GAUGES = ['activeCalls', 'queueDepth', 'dialingRate'];
+
+/** What has happened stays so. */
+const COUNTERS = ['totalAttempts', 'answered', 'busy', 'failed', 'converted', 'optOuts'];
+
+/**
+ * What came, and what of it is shown. The two differ where the viewer wants to see changes only now and then; then what
+ * is shown does not move, whatever makes the page draw.
+ */
+export class Board {
+  /** @type {Map<string, CampaignMetrics>} */
+  #latest = new Map();
+  /** @type {SystemHealth | null} */
+  #latestHealth = null;
+  /** @type {Set<string>} */
+  #changed = new Set();
+
+  /** What is shown. @type {Map<string, CampaignMetrics>} */
+  campaigns = new Map();
+  /** @type {SystemHealth | null} */
+  health = null;
+  /** Whether the list of campaigns is known, be it empty. */
+  isKnown = false;
+
+  /** @param {import('/clients/js/livefold.js').CampaignView | import('/clients/js/livefold.js').CampaignLeftView} view */
+  takeCampaign({ type, data }) {
+    const id = data.campaignId;
+    if (type !== 'campaign_left') this.#latest.set(id, data);
+    // One that told its last status stays to be looked at.
+    else if (this.#latest.get(id)?.status === 'active') this.#latest.delete(id);
+    this.#changed.add(id);
+    if (type !== 'campaign_left' && data.status !== 'active') this.#dropOldInactive();
+  }
+
+  /** @param {SystemHealth} health */
+  takeHealth(health) {
+    this.#latestHealth = health;
+  }
+
+  /** The totals of what came, for the chart. */
+  get latestTotals() {
+    return this.isKnown || this.#latest.size > 0 ? totalsOf(this.#latest.values()) : null;
+  }
+
+  /** Shows what came; the ids of the campaigns that are now another. */
+  commit() {
+    const changed = this.#changed;
+    for (const id of changed) {
+      const data = this.#latest.get(id);
+      if (data) this.campaigns.set(id, data);
+      else this.campaigns.delete(id);
+    }
+    this.health = this.#latestHealth;
+    this.#changed = new Set();
+    return changed;
+  }
+
+  #dropOldInactive() {
+    const inactive = [...this.#latest.values()].filter(({ status }) => status !== 'active');
+    if (inactive.length <= MAX_INACTIVE) return;
+    inactive.sort((a, b) => (a.updatedAt ?? '').localeCompare(b.updatedAt ?? ''));
+    for (const { campaignId } of inactive.slice(0, inactive.length - MAX_INACTIVE)) {
+      this.#latest.delete(campaignId);
+      this.#changed.add(campaignId);
+    }
+  }
+}
+
+/**
+ * The campaigns of the page together. Rates in percent, 0 where there is nothing to divide by.
+ * @param {Iterable<CampaignMetrics>} campaigns
+ */
+export function totalsOf(campaigns) {
+  const totals = { campaigns: 0, ...Object.fromEntries([...GAUGES, ...COUNTERS].map((name) => [name, 0])) };
+  for (const campaign of campaigns) {
+    for (const name of COUNTERS) totals[name] += campaign[name] ?? 0;
+    if (campaign.status !== 'active') continue;
+    totals.campaigns += 1;
+    for (const name of GAUGES) totals[name] += campaign[name] ?? 0;
+  }
+  const share = (part, whole) => (whole > 0 ? (100 * part) / whole : 0);
+  totals.answerRate = share(totals.answered, totals.totalAttempts);
+  totals.conversionRate = share(totals.converted, totals.answered);
+  totals.optOutRate = share(totals.optOuts, totals.totalAttempts);
+  return totals;
+}

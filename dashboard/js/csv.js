@@ -1,0 +1,33 @@
+/** What a spreadsheet would take for a formula, wherever it came from. */
+const FORMULA = /^[=+\-@\t\r]/;
+
+/**
+ * A table as CSV (RFC 4180).
+ * @param {string[]} heads
+ * @param {Array<Array<string | number | null | undefined>>} rows
+ */
+export function csvOf(heads, rows) {
+  return [heads, ...rows].map((row) => `${row.map(cell).join(',')}\r\n`).join('');
+}
+
+function cell(value) {
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : String(Number(value.toFixed(4)));
+  const text = value ?? '';
+  const safe = FORMULA.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+/**
+ * Hands a table to the viewer as a file. The mark at its beginning tells Excel that it is UTF-8.
+ * @param {string} name
+ * @param {string} csv
+ */
+export function download(name, csv) {
+  const url = URL.createObjectURL(new Blob(['\uFEFF', csv], { type: 'text/csv;charset=utf-8' }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = `${name}-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.csv`;
+  link.click();
+  // Not at once: the browser may still be reading it.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

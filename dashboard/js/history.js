@@ -1,0 +1,63 @@
+/** One sample a second for the longest time that a chart shows, fifteen minutes: all that is ever kept. */
+export const CAPACITY = 900;
+
+/** What was seen, second by second, bounded. A second in which nothing was known is a gap, not a line. */
+export class History {
+  #names;
+  /** Seconds since 1970. @type {number[]} */
+  times = [];
+  /** @type {Record<string, Array<number | null>>} */
+  values = {};
+
+  /** @param {string[]} names of the series */
+  constructor(names) {
+    this.#names = names;
+    for (const name of names) this.values[name] = [];
+  }
+
+  /**
+   * @param {number} at seconds since 1970
+   * @param {Record<string, number> | null} sample
+   */
+  add(at, sample) {
+    const last = this.times.at(-1);
+    if (last !== undefined && at <= last) return;
+    this.times.push(at);
+    for (const name of this.#names) this.values[name].push(sample?.[name] ?? null);
+    if (this.times.length <= CAPACITY) return;
+    this.times.shift();
+    for (const name of this.#names) this.values[name].shift();
+  }
+
+  /**
+   * By how much a series changed within the last seconds; `null` if that is not known.
+   * @param {string} name
+   * @param {number} seconds
+   */
+  change(name, seconds) {
+    const now = this.times.at(-1);
+    if (now === undefined) return null;
+    const from = this.times.findIndex((at) => at >= now - seconds);
+    const [before, after] = [this.values[name][from], this.values[name].at(-1)];
+    // Younger than half of what was asked for, it would be called by a wrong name.
+    if (now - this.times[from] < seconds / 2 || before === null || after === null) return null;
+    return after - before;
+  }
+
+  /**
+   * How fast a count grew within the last seconds, per minute; `null` if that is not known.
+   * @param {string} name
+   * @param {number} seconds
+   */
+  perMinute(name, seconds) {
+    const change = this.change(name, seconds);
+    if (change === null) return null;
+    const now = this.times.at(-1);
+    return (Math.max(0, change) * 60) / (now - this.times.find((at) => at >= now - seconds));
+  }
+
+  /** The last samples of a series. @param {string} name @param {number} length */
+  tail(name, length) {
+    return this.values[name].slice(-length);
+  }
+}
