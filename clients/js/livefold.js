@@ -303,20 +303,21 @@ export class Livefold {
     for (const campaign of data) {
       const of = CAMPAIGN + campaign.campaignId;
       // What is watched by itself is asked for by itself, and then has a cursor.
-      if (this.#channels.has(of)) this.#roster.note(campaign.campaignId, campaign.status);
+      if (this.#channels.has(of)) this.#roster.note(campaign.campaignId, campaign.status, this.#clock.now());
       else this.#show({ channel: of, type: typeOf(of), data: campaign, timestamp, cursor: null, source: 'poll' }, askedAt);
     }
-    void this.#bidFarewell(this.#roster.leave(idsOf(data)));
+    void this.#bidFarewell(this.#roster.leave(idsOf(data), askedAt));
   }
 
   /** Campaigns that left while no socket was open: it will not tell. */
   async #findLeft() {
+    const askedAt = this.#clock.now();
     const answer = await this.#poller?.look('campaigns');
-    if (Array.isArray(answer?.data)) await this.#bidFarewell(this.#roster.leave(idsOf(answer.data)));
+    if (Array.isArray(answer?.data)) await this.#bidFarewell(this.#roster.leave(idsOf(answer.data), askedAt));
   }
 
   /**
-   * Shows campaigns that left for the last time, with the status that they left for, as the socket does.
+   * Shows campaigns that left once more, with the status that they left for; one that is active after all is back.
    * @param {string[]} ids
    */
   async #bidFarewell(ids) {
@@ -325,9 +326,8 @@ export class Livefold {
       const askedAt = this.#clock.now();
       const last = index < MAX_FAREWELLS ? await this.#poller?.look(channel) : null;
       if (!this.#channels.has('campaigns') || this.#roster.has(id)) continue;
-      if (last && /** @type {any} */ (last.data)?.status !== 'active') {
-        // Noted as active once more, for it is of interest for the last time.
-        this.#roster.note(id, 'active');
+      if (last) {
+        this.#roster.note(id, 'active', this.#clock.now());
         const { data, timestamp, cursor } = last;
         this.#show({ channel, type: typeOf(channel), data, timestamp, cursor, source: 'poll' }, askedAt);
       } else {
@@ -347,8 +347,8 @@ export class Livefold {
     this.#updatedAt = this.#clock.now();
     this.#channels.tell(view.channel, view);
     if (!view.channel.startsWith(CAMPAIGN) || !this.#channels.has('campaigns')) return;
-    const isOfInterest = this.#roster.note(idOf(view.channel), /** @type {any} */ (view.data)?.status);
-    if (isOfInterest) this.#channels.tell('campaigns', view);
+    const { status } = /** @type {any} */ (view.data) ?? {};
+    if (this.#roster.note(idOf(view.channel), status, this.#clock.now())) this.#channels.tell('campaigns', view);
   }
 
   /** @param {Failure} failure */

@@ -3,19 +3,20 @@ export class Roster {
   /** Twice as many as the server shows; beyond it nobody is told of the first ones. */
   static LIMIT = 1000;
 
-  /** @type {Set<string>} */
-  #ids = new Set();
+  /** @type {Map<string, number>} Each with when it was last seen to be active. */
+  #ids = new Map();
 
   /**
    * Takes in a campaign's view; whether it is of interest to those who watch `campaigns`: it is active, or was so until now.
    * @param {string} id
    * @param {unknown} status
+   * @param {number} now
    */
-  note(id, status) {
+  note(id, status, now) {
     const isActive = status === undefined || status === 'active';
     if (!isActive) return this.#ids.delete(id);
-    this.#ids.add(id);
-    if (this.#ids.size > Roster.LIMIT) this.#ids.delete(this.#ids.values().next().value ?? '');
+    this.#ids.set(id, now);
+    if (this.#ids.size > Roster.LIMIT) this.#ids.delete(this.#ids.keys().next().value ?? '');
     return true;
   }
 
@@ -29,12 +30,14 @@ export class Roster {
   }
 
   /**
-   * Takes in the list of all active campaigns; the ids of those that are no longer on it.
+   * Takes in the list of all active campaigns; the ids of those that are no longer on it. One that was seen since the
+   * list was asked for may have come too late for it.
    * @param {Iterable<string>} listed
+   * @param {number} askedAt
    */
-  leave(listed) {
+  leave(listed, askedAt) {
     const here = new Set(listed);
-    const left = [...this.#ids].filter((id) => !here.has(id));
+    const left = [...this.#ids].filter(([id, seenAt]) => !here.has(id) && seenAt < askedAt).map(([id]) => id);
     for (const id of left) this.#ids.delete(id);
     return left;
   }

@@ -13,6 +13,9 @@ const REVIEW = 30_000;
 /** Milliseconds before the configuration is asked for again. */
 const AGAIN = 3_000;
 
+/** An answer that has not come after this many milliseconds does not come any more. */
+const PATIENCE = 8_000;
+
 /**
  * Connects the page: reads where Livefold is, gets a token, and makes the client.
  * @param {object} page
@@ -58,11 +61,10 @@ export async function connect({ notices, status, onClient }) {
 async function readConfig(notices, status) {
   for (;;) {
     try {
-      const answer = await fetch(CONFIG, { cache: 'no-store' });
+      const answer = await fetch(CONFIG, { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
       if (!answer.ok) throw new Error(`${CONFIG} answers ${answer.status}`);
       const config = await answer.json();
-      if (!/^wss?:\/\//.test(config.url) || !/^https?:\/\//.test(config.rest))
-        throw new Error(`${CONFIG} lacks url or rest`);
+      if (!isUrl(config.url, /^wss?:$/) || !isUrl(config.rest, /^https?:$/)) throw new Error(`${CONFIG} lacks url or rest`);
       return config;
     } catch (error) {
       status.show('offline');
@@ -76,4 +78,9 @@ async function readConfig(notices, status) {
       await new Promise((resolve) => setTimeout(resolve, AGAIN));
     }
   }
+}
+
+/** @param {unknown} text @param {RegExp} protocol */
+function isUrl(text, protocol) {
+  return typeof text === 'string' && URL.canParse(text) && protocol.test(new URL(text).protocol);
 }

@@ -1,5 +1,8 @@
-/** What a spreadsheet would take for a formula, wherever it came from. */
-const FORMULA = /^[=+\-@\t\r]/;
+/**
+ * What a spreadsheet would take for a formula, wherever it came from: at the beginning of a cell, and behind what some
+ * of them take for the end of one (a semicolon, in half of Europe).
+ */
+const FORMULA = /(^|[;\t\r\n])(?=\s*[=+\-@\t\r])/g;
 
 /**
  * A table as CSV (RFC 4180).
@@ -13,7 +16,7 @@ export function csvOf(heads, rows) {
 function cell(value) {
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : String(Number(value.toFixed(4)));
   const text = value ?? '';
-  const safe = FORMULA.test(text) ? `'${text}` : text;
+  const safe = text.replaceAll(FORMULA, "$1'");
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 

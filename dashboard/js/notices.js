@@ -20,7 +20,7 @@ export class Notices {
    * @param {Notice} notice
    */
   show(topic, { kind, title, text, actions = [], isPassing = false }) {
-    const said = `${kind} ${title} ${text}`;
+    const said = [kind, title, text, ...actions.map(({ label }) => label)].join(' ');
     // Said once: a screen reader would read it again.
     if (this.#shown.get(topic)?.said === said) return;
     const buttons = actions.map(({ label, run }) =>

@@ -102,13 +102,14 @@ test('no more than a thousand channels are remembered', () => {
 
 test('the roster tells who left, and is bounded', () => {
   const roster = new Roster();
-  assert.ok(roster.note('a', 'active') && roster.note('b', undefined));
-  assert.ok(!roster.note('c', 'draft'), 'never active, of no interest');
-  assert.ok(roster.note('a', 'paused'), 'its last view');
-  assert.ok(!roster.note('a', 'paused'));
-  assert.deepEqual(roster.leave(['x']), ['b']);
-  for (let id = 0; id < 1_500; id += 1) roster.note(`c-${id}`, 'active');
-  assert.equal(roster.leave([]).length, Roster.LIMIT);
+  assert.ok(roster.note('a', 'active', 1) && roster.note('b', undefined, 1));
+  assert.ok(!roster.note('c', 'draft', 1), 'never active, of no interest');
+  assert.ok(roster.note('a', 'paused', 1), 'its last view');
+  assert.ok(!roster.note('a', 'paused', 1));
+  assert.deepEqual(roster.leave(['x'], 1), [], 'it came as late as the question');
+  assert.deepEqual(roster.leave(['x'], 2), ['b']);
+  for (let id = 0; id < 1_500; id += 1) roster.note(`c-${id}`, 'active', 2);
+  assert.equal(roster.leave([], 3).length, Roster.LIMIT);
 });
 
 test('the cursor is read from an entity tag, also from one that a proxy weakened', () => {

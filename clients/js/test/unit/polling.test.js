@@ -205,6 +205,20 @@ test('a polled list is told campaign by campaign, and who left it', async () => 
   ]);
 });
 
+test('a campaign that begins while the list is on its way is not taken for one that left', async () => {
+  const { clock, server, rest, told, live } = await liveStage({}, 'campaigns');
+  const { promise, resolve } = deferred();
+  told.views.length = 0;
+  rest.answer = ({ path }) => (path.endsWith('/campaigns') ? promise : shown({ campaignId: 'c-1', status: 'active' }));
+  const refreshed = live.refresh();
+  await clock.pass(10);
+  server.newest.view('campaign:c-1', '1.a', { status: 'active' });
+  resolve(shown([]));
+  await clock.pass(10);
+  await refreshed;
+  assert.deepEqual(told.views.map(({ type, data }) => [type, data.status]), [['metrics_update', 'active']]);
+});
+
 test('who left the list during an outage is told a little after it', async () => {
   const { clock, server, rest, told, live } = await liveStage({}, 'campaigns');
   server.newest.view('campaign:c-1', '1.a', { status: 'active' });
@@ -241,3 +255,10 @@ test('refresh without rest asks on the socket', async () => {
   assert.equal(server.newest.actions('subscribe').length, 2);
   assert.equal(told.views.length, 2);
 });
+
+/** A promise that is kept when it is told to. */
+function deferred() {
+  let resolve;
+  const promise = new Promise((done) => (resolve = done));
+  return { promise, resolve };
+}
