@@ -3,8 +3,12 @@
 //!
 //! Nothing that a client or a record has sent is ever an argument of a log call.
 
-use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
+};
 
 /// Logs to standard output, down to `LOG_LEVEL` (`error`, `warn`, `info`, `debug` or `trace`; `info` where it is not
 /// set). The libraries below us speak up at warnings only.
@@ -21,20 +25,18 @@ fn subscriber<W>(level: &str, writer: W) -> impl Subscriber
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let level = if ["error", "warn", "debug", "trace"].contains(&level) { level } else { "info" };
+    let level = level.parse().ok().filter(|level| *level != LevelFilter::OFF).unwrap_or(LevelFilter::INFO);
     // The debug output of hyper and the SDK holds headers, and with them credentials; the Lambda runtime's holds events.
     // Its span, which carries the request's id, is made at `info`, also where only errors are logged.
-    let libraries = ["aws_config", "aws_runtime", "aws_smithy_runtime", "h2", "hyper", "hyper_util", "rustls"];
-    let directives = libraries.iter().fold(level.to_owned(), |all, library| format!("{all},{library}=warn"));
-    let directives = format!("{directives},lambda_runtime=info");
-    tracing_subscriber::fmt::Subscriber::builder()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(true)
-        .with_env_filter(EnvFilter::new(directives))
-        .with_writer(writer)
-        .finish()
+    let libraries =
+        ["aws_config", "aws_runtime", "aws_smithy_runtime", "h2", "hyper", "hyper_util", "reqwest", "rustls"];
+    // `EnvFilter` would do the same with regular expressions, which are a megabyte of every function.
+    let targets = Targets::new()
+        .with_default(level)
+        .with_targets(libraries.map(|library| (library, LevelFilter::WARN)))
+        .with_target("lambda_runtime", LevelFilter::INFO);
+    let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(true);
+    tracing_subscriber::registry().with(lines.with_writer(writer)).with(targets)
 }
 
 #[cfg(test)]
