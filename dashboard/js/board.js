@@ -4,11 +4,18 @@ const MAX_INACTIVE = 50;
 /** @typedef {import('/clients/js/livefold.js').CampaignMetrics} CampaignMetrics */
 /** @typedef {import('/clients/js/livefold.js').SystemHealth} SystemHealth */
 
-/** What is going on now: of campaigns that are no longer active it is not known any more. */
-const GAUGES = ['activeCalls', 'queueDepth', 'dialingRate'];
-
-/** What has happened stays so. */
-const COUNTERS = ['totalAttempts', 'answered', 'busy', 'failed', 'converted', 'optOuts'];
+/** What is summed up over the campaigns. */
+const SUMMED = [
+  'activeCalls',
+  'queueDepth',
+  'dialingRate',
+  'totalAttempts',
+  'answered',
+  'busy',
+  'failed',
+  'converted',
+  'optOuts',
+];
 
 /**
  * What came, and what of it is shown. The two differ where the viewer wants to see changes only now and then; then what
@@ -44,9 +51,23 @@ export class Board {
     this.#latestHealth = health;
   }
 
-  /** The totals of what came, for the chart. */
+  /** The totals of what came, for the chart; `null` before anything is known of campaigns. */
   get latestTotals() {
     return this.isKnown || this.#latest.size > 0 ? totalsOf(this.#latest.values()) : null;
+  }
+
+  /** What came, shown or not. */
+  get latest() {
+    return { campaigns: [...this.#latest.values()], health: this.#latestHealth };
+  }
+
+  /** Forgets all: who looks now may be somebody else. */
+  clear() {
+    for (const id of this.#latest.keys()) this.#changed.add(id);
+    for (const id of this.campaigns.keys()) this.#changed.add(id);
+    this.#latest.clear();
+    this.#latestHealth = null;
+    this.isKnown = false;
   }
 
   /** Shows what came; the ids of the campaigns that are now another. */
@@ -74,16 +95,16 @@ export class Board {
 }
 
 /**
- * The campaigns of the page together. Rates in percent, 0 where there is nothing to divide by.
+ * The active campaigns together. Rates in percent, 0 where there is nothing to divide by. Those that are no longer active
+ * do not count: which of them a page knows depends on when it was opened.
  * @param {Iterable<CampaignMetrics>} campaigns
  */
 export function totalsOf(campaigns) {
-  const totals = { campaigns: 0, ...Object.fromEntries([...GAUGES, ...COUNTERS].map((name) => [name, 0])) };
+  const totals = { campaigns: 0, ...Object.fromEntries(SUMMED.map((name) => [name, 0])) };
   for (const campaign of campaigns) {
-    for (const name of COUNTERS) totals[name] += campaign[name] ?? 0;
     if (campaign.status !== 'active') continue;
     totals.campaigns += 1;
-    for (const name of GAUGES) totals[name] += campaign[name] ?? 0;
+    for (const name of SUMMED) totals[name] += campaign[name] ?? 0;
   }
   const share = (part, whole) => (whole > 0 ? (100 * part) / whole : 0);
   totals.answerRate = share(totals.answered, totals.totalAttempts);

@@ -59,15 +59,23 @@ export class Calls {
     return this.#campaign;
   }
 
-  /** @param {import('/clients/js/livefold.js').Livefold} live */
-  follow(live) {
+  /**
+   * @param {import('/clients/js/livefold.js').Livefold} live
+   * @param {() => boolean} isShownAtOnce whether a call is shown when it comes, or with `showLatest`
+   */
+  follow(live, isShownAtOnce) {
     this.#live = live;
     live.on('notice', ({ type, data, timestamp }) => {
       if (type !== 'call_event' || data.campaignId !== this.#campaign) return;
       this.#fresh.push({ ...data, at: timestamp });
       if (this.#fresh.length > MAX_CALLS) this.#fresh.shift();
-      this.#draw();
+      if (isShownAtOnce()) this.#draw();
     });
+  }
+
+  /** Shows the calls that came: the viewer's pace lets them through. */
+  showLatest() {
+    if (this.#fresh.length > 0) this.#draw();
   }
 
   /**

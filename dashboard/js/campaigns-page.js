@@ -19,6 +19,7 @@ import { settingsOfThisBrowser } from './settings.js';
 import { StatusPill } from './status.js';
 import { offerThemes } from './theme.js';
 import { offerThresholds, Thresholds } from './thresholds.js';
+import { TOKEN_CHANGED } from './token.js';
 
 /** Milliseconds between two looks at an order that depends on numbers: cards that jump cannot be read. */
 const REORDER = 5_000;
@@ -28,6 +29,12 @@ const REORDER = 5_000;
  * scrolling, on a slow machine with many campaigns too.
  */
 const BETWEEN = 80;
+
+/** Milliseconds between two looks at the thresholds. */
+const CHECK = 1_000;
+
+/** Errors with which the list of campaigns may be refused while other channels are answered. */
+const OF_THE_LIST = ['forbidden', 'internal', 'unavailable', 'invalid_answer'];
 
 /** The columns of the exported table, as the campaigns have them. */
 const COLUMNS = [
@@ -90,6 +97,9 @@ let listed = [];
 let isListStale = true;
 /** Whether something came that the pace lets through. */
 let isDue = false;
+/** Whether the list of campaigns is not to be had, as far as is known. */
+let isRefused = false;
+let checkedAt = 0;
 let statuses = '';
 let listing = '';
 
@@ -97,22 +107,45 @@ const draw = perFrame(() => {
   const changed = isDue ? board.commit() : new Set();
   const hasShown = isDue && (board.isKnown || board.campaigns.size > 0 || board.health !== null);
   isDue = false;
-  const totals = totalsOf(board.campaigns.values());
-  alarms.take(thresholds.check(totals, board.campaigns.values(), board.health), Date.now());
-  if (board.isKnown || board.campaigns.size > 0) showCampaigns(totals, changed);
+  const hasCampaigns = board.isKnown || board.campaigns.size > 0;
+  // What was shown once is also taken away once nothing is known any more.
+  const isLoading = document.body.classList.contains('loading');
+  if (hasCampaigns || isRefused || !isLoading)
+    showCampaigns(hasCampaigns ? totalsOf(board.campaigns.values()) : {}, changed);
   health.show(board.health, alarms.byMetric('system'));
-  write(document.querySelector('title'), `${alarms.count > 0 ? `(${alarms.count}) ` : ''}Campaigns · Livefold`);
   if (!hasShown) return;
   pace.shown();
   status.updated();
 });
 
+/**
+ * Looks whether something is beyond its threshold. Not part of drawing: a warning has to come while the page is hidden,
+ * which draws nothing, and as soon as it holds, however seldom the viewer wants the numbers to move.
+ */
+function check() {
+  checkedAt = Date.now();
+  const latest = board.latest;
+  alarms.take(thresholds.check(totalsOf(latest.campaigns), latest.campaigns, latest.health), checkedAt);
+  write(document.querySelector('title'), `${alarms.count > 0 ? `(${alarms.count}) ` : ''}Campaigns · Livefold`);
+}
+
+/** Something came. Timers of a hidden page may stand still for a minute; what comes on the socket does not wait. */
+function came() {
+  if (Date.now() - checkedAt >= CHECK) check();
+  pace.came();
+}
+
 const drawSoon = spaced(draw, BETWEEN);
 
-const pace = new Pace(settings, () => {
-  isDue = true;
-  drawSoon();
-});
+const pace = new Pace(
+  settings,
+  () => {
+    isDue = true;
+    calls.showLatest();
+    drawSoon();
+  },
+  (text) => status.announce(text),
+);
 
 function showCampaigns(totals, changed) {
   document.body.classList.remove('loading');
@@ -156,8 +189,9 @@ function list(byCampaign) {
 
 function showEmpty(all) {
   const box = byId('campaigns-empty');
-  box.hidden = listed.length > 0;
-  if (listed.length > 0) return;
+  // That there is none is said only by a list that was had.
+  box.hidden = listed.length > 0 || (all === 0 && !board.isKnown && !isRefused);
+  if (box.hidden) return;
   const clear = element('button', { type: 'button', textContent: 'List all' });
   clear.addEventListener('click', () => {
     filter.clear();
@@ -172,13 +206,18 @@ function showEmpty(all) {
           element('br'),
           clear,
         ]
-      : [
-          element('strong', { textContent: 'No campaign is active' }),
-          'One appears here with its first record on the topic ',
-          element('code', { textContent: 'campaign.events.v1' }),
-          '. For something to look at: ',
-          element('code', { textContent: 'cargo dev simulate' }),
-        ]),
+      : !board.isKnown
+        ? [
+            element('strong', { textContent: 'The campaigns cannot be listed' }),
+            'Where the token does not open the list, the notice above says what to do. If this lasts, tell whoever runs Livefold.',
+          ]
+        : [
+            element('strong', { textContent: 'No campaign is active' }),
+            'One appears here with its first record on the topic ',
+            element('code', { textContent: 'campaign.events.v1' }),
+            '. For something to look at: ',
+            element('code', { textContent: 'cargo dev simulate' }),
+          ]),
   );
 }
 
@@ -194,7 +233,7 @@ function select(campaignId) {
 
 function takeCampaign(view) {
   board.takeCampaign(view);
-  pace.came();
+  came();
 }
 
 byId('export').addEventListener('click', () => {
@@ -211,6 +250,7 @@ byId('export').addEventListener('click', () => {
 offerThemes(settings, () => chart.repaint());
 offerThresholds(thresholds, settings, () => {
   alarms.clear();
+  check();
   draw();
 });
 
@@ -220,29 +260,63 @@ void connect({
   status,
   onClient: (live) => {
     pace.follow(live);
-    calls.follow(live);
-    live.subscribe('campaigns', takeCampaign);
+    calls.follow(live, () => pace.isLive);
+    live.subscribe('campaigns', (view) => {
+      isRefused = false;
+      takeCampaign(view);
+    });
     live.subscribe('system', ({ data }) => {
       board.takeHealth(data);
-      pace.came();
+      came();
     });
     live.on('notice', ({ type, data }) => {
       if (type !== 'campaign_status_change') return;
       const name = board.campaigns.get(data.campaignId)?.campaignName || data.campaignId;
       status.announce(`${name} is now ${data.status}`);
     });
-    // Only the list itself can say that it is empty.
+    // Only the list itself can say that it is empty. Other channels may be answered where it is refused.
+    let isAsking = false;
     const learn = async () => {
-      if (board.isKnown) return;
-      board.isKnown = await live.refresh();
-      pace.came();
+      if (board.isKnown || isRefused || isAsking) return;
+      isAsking = true;
+      const isAnswered = await live.refresh();
+      isAsking = false;
+      board.isKnown = isAnswered && !isRefused;
+      came();
     };
+    const setRefused = (isSo) => {
+      if (isRefused === isSo) return;
+      isRefused = isSo;
+      isListStale = true;
+      drawSoon();
+    };
+    live.on('error', ({ code, channel }) => {
+      if (channel !== 'campaigns' || !OF_THE_LIST.includes(code)) return;
+      if (code === 'forbidden') board.isKnown = false;
+      setRefused(true);
+    });
+    live.on('message', ({ type, channel }) => {
+      if (type !== 'subscribed' || channel !== 'campaigns') return;
+      setRefused(false);
+      void learn();
+    });
+    document.addEventListener(TOKEN_CHANGED, () => {
+      if (calls.campaign) select('');
+      board.clear();
+      history.clear();
+      alarms.clear();
+      check();
+      setRefused(false);
+      isListStale = isDue = true;
+      draw();
+    });
     void learn();
     live.on('status', ({ status: now }) => {
       if (now === 'live' || now === 'polling') void learn();
     });
     setInterval(() => {
       const isConnected = live.status === 'live' || live.status === 'polling';
+      check();
       history.add(Math.round(Date.now() / 1000), isConnected ? board.latestTotals : null);
       if (document.hidden || settings.get('pace') === 'manual') return;
       cards.showTrends(history);
@@ -250,8 +324,9 @@ void connect({
       // Where nothing changes, what is shown is still as new as what was heard.
       if (settings.get('pace') === 'live') status.updated();
       draw();
-    }, 1000);
+    }, CHECK);
     setInterval(() => {
+      if (live.status === 'live' || live.status === 'polling') void learn();
       if (!filter.isByNumber || campaigns.isInUse) return;
       isListStale = true;
       draw();

@@ -64,7 +64,8 @@ async function readConfig(notices, status) {
       const answer = await fetch(CONFIG, { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
       if (!answer.ok) throw new Error(`${CONFIG} answers ${answer.status}`);
       const config = await answer.json();
-      if (!isUrl(config.url, /^wss?:$/) || !isUrl(config.rest, /^https?:$/)) throw new Error(`${CONFIG} lacks url or rest`);
+      if (!isUrl(config.url, /^wss?:$/) || !isUrl(config.rest, /^https?:$/))
+        throw new Error(`${CONFIG} lacks url or rest`);
       return config;
     } catch (error) {
       status.show('offline');

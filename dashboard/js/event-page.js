@@ -12,6 +12,7 @@ import { Pace } from './pace.js';
 import { MAX_EVENTS, settingsOfThisBrowser } from './settings.js';
 import { StatusPill } from './status.js';
 import { offerThemes } from './theme.js';
+import { TOKEN_CHANGED } from './token.js';
 
 const COUNTERS = [
   { name: 'totalMessages', label: 'Messages', tone: '--series-1' },
@@ -66,10 +67,14 @@ const draw = perFrame(() => {
   checkIns.show(shown.liveCheckInFeed ?? []);
 });
 
-const pace = new Pace(settings, () => {
-  isDue = true;
-  draw();
-});
+const pace = new Pace(
+  settings,
+  () => {
+    isDue = true;
+    draw();
+  },
+  (text) => status.announce(text),
+);
 
 function sample(isConnected) {
   const now = Math.round(Date.now() / 1000);
@@ -89,6 +94,10 @@ function showEmpty(title, ...text) {
   box.replaceChildren(element('strong', { textContent: title }), ...text);
 }
 
+function showWaiting() {
+  showEmpty('Waiting for the first numbers', 'They come when the event’s first record has been counted.');
+}
+
 byId('export').addEventListener('click', () => {
   const rows = COUNTERS.map(({ label, name }) => ['total', label, shown[name]]);
   const feed = (shown.liveCheckInFeed ?? []).map(({ id, name }) => ['check-in', name, id]);
@@ -103,7 +112,7 @@ if (isWellFormed) {
   byId('event-title').textContent = eventId;
   document.title = `${eventId} · Livefold`;
   settings.set('events', [eventId, ...settings.get('events').filter((id) => id !== eventId)].slice(0, MAX_EVENTS));
-  showEmpty('Waiting for the first numbers', 'They come when the event’s first record has been counted.');
+  showWaiting();
 } else if (eventId) {
   showEmpty('This is no event’s id', 'An id has 1 to 128 letters, digits and . _ : -');
 } else {
@@ -123,16 +132,40 @@ void connect({
   onClient: (live) => {
     pace.follow(live);
     if (!isWellFormed) return;
+    let isRefused = false;
     live.on('error', ({ code, channel }) => {
-      if (code !== 'not_found' || channel !== `event:${eventId}` || latest) return;
+      if (code !== 'forbidden' || channel !== `event:${eventId}` || latest) return;
+      isRefused = true;
       showEmpty(
-        'Nothing has been heard of this event yet',
-        'Check the id. If it is right, just wait: its first record shows here by itself.',
+        'This token does not open this event',
+        'Ask whoever gave it to you for one that does, and enter it above.',
       );
     });
     live.subscribe(`event:${eventId}`, ({ data }) => {
       latest = data;
       pace.came();
+    });
+    // Of an event without a record nothing comes at all; that it was asked for in vain is all there is to tell.
+    const learn = async () => {
+      const isAnswered = await live.refresh();
+      if (!isAnswered || isRefused || latest) return;
+      showEmpty(
+        'Nothing has been heard of this event yet',
+        'Check the id. If it is right, just wait: its first record shows here by itself.',
+      );
+    };
+    void learn();
+    live.on('status', ({ status: now }) => {
+      if (now === 'live' || now === 'polling') void learn();
+    });
+    document.addEventListener(TOKEN_CHANGED, () => {
+      isRefused = false;
+      latest = shown = null;
+      totals.clear();
+      pulse.clear();
+      byId('event-board').hidden = true;
+      byId('export').disabled = true;
+      showWaiting();
     });
     setInterval(() => sample(live.status === 'live' || live.status === 'polling'), 1000);
   },

@@ -1,6 +1,9 @@
 /** One sample a second for the longest time that a chart shows, fifteen minutes: all that is ever kept. */
 export const CAPACITY = 900;
 
+/** Samples further apart have a gap between them, in seconds: the device slept, or the browser let the page. */
+const LONGEST_STEP = 5;
+
 /** What was seen, second by second, bounded. A second in which nothing was known is a gap, not a line. */
 export class History {
   #names;
@@ -22,6 +25,17 @@ export class History {
   add(at, sample) {
     const last = this.times.at(-1);
     if (last !== undefined && at <= last) return;
+    if (last !== undefined && at - last > LONGEST_STEP) this.#push(last + 1, null);
+    this.#push(at, sample);
+  }
+
+  /** Forgets all. */
+  clear() {
+    this.times.length = 0;
+    for (const name of this.#names) this.values[name].length = 0;
+  }
+
+  #push(at, sample) {
     this.times.push(at);
     for (const name of this.#names) this.values[name].push(sample?.[name] ?? null);
     if (this.times.length <= CAPACITY) return;

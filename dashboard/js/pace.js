@@ -4,6 +4,7 @@ import { byId } from './dom.js';
 export class Pace {
   #settings;
   #show;
+  #announce;
   #timer = 0;
   #live = null;
   #button = byId('refresh');
@@ -12,10 +13,12 @@ export class Pace {
   /**
    * @param {import('./settings.js').Settings} settings
    * @param {() => void} show shows what there is
+   * @param {(text: string) => void} announce for screen readers
    */
-  constructor(settings, show) {
+  constructor(settings, show, announce) {
     this.#settings = settings;
     this.#show = show;
+    this.#announce = announce;
     const select = byId('pace');
     select.value = settings.get('pace');
     select.addEventListener('change', () => {
@@ -33,7 +36,7 @@ export class Pace {
 
   /** Something came. What comes first is shown in any case. */
   came() {
-    if (this.#settings.get('pace') === 'live' || !this.#hasShown) this.#show();
+    if (this.isLive || !this.#hasShown) this.#show();
   }
 
   /** It is on the screen. */
@@ -41,12 +44,20 @@ export class Pace {
     this.#hasShown = true;
   }
 
+  /** Whether what comes is shown when it comes. */
+  get isLive() {
+    return this.#settings.get('pace') === 'live';
+  }
+
   /** Asks for everything, and shows it. */
   async refresh() {
-    this.#button.disabled = true;
-    await this.#live?.refresh();
-    this.#button.disabled = false;
+    // Not `disabled`, which would take the focus from the button.
+    if (this.#button.ariaDisabled === 'true') return;
+    this.#button.ariaDisabled = 'true';
+    const isDone = await this.#live?.refresh();
+    this.#button.ariaDisabled = 'false';
     this.#show();
+    this.#announce(isDone ? 'Refreshed' : 'Could not refresh');
   }
 
   #begin() {

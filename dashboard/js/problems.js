@@ -22,6 +22,8 @@ export class Problems {
   #tokens;
   #live;
   #soon = 0;
+  /** The channels that there is a notice about. @type {Set<string>} */
+  #refused = new Set();
 
   /**
    * @param {import('./notices.js').Notices} notices
@@ -32,11 +34,16 @@ export class Problems {
     this.#notices = notices;
     this.#tokens = tokens;
     this.#live = live;
+    live.on('message', ({ type, channel }) => {
+      if (type !== 'error' && this.#refused.has(channel)) this.#clearChannel(channel);
+    });
   }
 
   /** @param {import('/clients/js/livefold.js').StatusChange} change */
   status({ status, reason }) {
     clearTimeout(this.#soon);
+    // A new socket asks for every channel anew; and where the token is refused, that says it all.
+    if (status === 'live' || status === 'unauthorized') this.#clearChannels();
     if (status === 'live') {
       this.#notices.clear('connection');
       this.#notices.clear('error');
@@ -50,6 +57,12 @@ export class Problems {
 
   /** @param {import('/clients/js/livefold.js').LivefoldError} error */
   error({ code, message, help, channel }) {
+    if (channel && (code === 'forbidden' || code === 'internal')) {
+      if (this.#live.status === 'unauthorized') return;
+      this.#refused.add(channel);
+      this.#notices.show(`channel ${channel}`, this.#aboutChannel(code, channel));
+      return;
+    }
     if (OF_THE_CONNECTION.has(code)) return;
     if (code === 'not_found' && channel?.startsWith('event:')) return; // The page itself says so.
     const isSlow = code === 'rate_limited';
@@ -61,13 +74,25 @@ export class Problems {
     });
   }
 
+  #clearChannel(channel) {
+    this.#refused.delete(channel);
+    this.#notices.clear(`channel ${channel}`);
+  }
+
+  #clearChannels() {
+    for (const channel of this.#refused) this.#clearChannel(channel);
+  }
+
   get #tryNow() {
     return { label: 'Try now', run: () => this.#live.reconnect() };
   }
 
   get #enterToken() {
     const ask = () =>
-      this.#tokens.ask('The new token takes the place of the one that is in use.', () => this.#live.reconnect());
+      this.#tokens.ask('The new token takes the place of the one that is in use.', () => {
+        this.#clearChannels();
+        this.#live.reconnect();
+      });
     return { label: 'Enter a token', run: ask };
   }
 
@@ -121,6 +146,30 @@ export class Problems {
     };
   }
 
+  /**
+   * @param {string} code
+   * @param {string} channel
+   * @returns {import('./notices.js').Notice}
+   */
+  #aboutChannel(code, channel) {
+    const name = nameOf(channel);
+    if (code === 'internal') {
+      return {
+        kind: 'error',
+        title: `Livefold cannot show ${name} at the moment`,
+        text: 'A mistake on the server, whose log has more. It is tried again by itself; if it lasts, tell whoever runs Livefold.',
+        isPassing: true,
+      };
+    }
+    return {
+      kind: 'error',
+      title: `This token does not open ${name}`,
+      text: `Ask whoever gave it to you for one that opens the channel ${channel}, and enter it here.`,
+      actions: [this.#enterToken],
+      isPassing: true,
+    };
+  }
+
   /** @param {string | null} reason */
   #aboutToken(reason) {
     const isForbidden = reason === 'forbidden';
@@ -137,4 +186,12 @@ export class Problems {
       actions,
     };
   }
+}
+
+/** What a channel shows, in the viewer's words. @param {string} channel */
+function nameOf(channel) {
+  if (channel === 'campaigns') return 'the list of campaigns';
+  if (channel === 'system') return 'the health of the system';
+  const [kind, ...id] = channel.split(':');
+  return ['campaign', 'event'].includes(kind) ? `the ${kind} ${id.join(':')}` : channel;
 }

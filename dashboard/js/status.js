@@ -57,7 +57,8 @@ export class StatusPill {
 
   /** @param {string} text for screen readers */
   announce(text) {
-    write(this.#announcer, text);
+    // A node of its own: the same words twice are read out twice.
+    this.#announcer.replaceChildren(text);
   }
 
   #tick() {

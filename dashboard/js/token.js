@@ -3,6 +3,9 @@ import { byId } from './dom.js';
 /** Where a token that was typed in is kept: as long as the tab, and for no other. */
 const KEY = 'livefold.token';
 
+/** Told to the document when another token is used: what the one before opened may not be for this one's holder. */
+export const TOKEN_CHANGED = 'livefold-token';
+
 /** A request that takes longer is given up, in milliseconds; the client then asks again. */
 const PATIENCE = 8_000;
 
@@ -90,5 +93,6 @@ export class TokenSource {
     } catch {
       // As above.
     }
+    document.dispatchEvent(new Event(TOKEN_CHANGED));
   }
 }

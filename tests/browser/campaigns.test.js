@@ -87,11 +87,11 @@ test('a search and a filter list some campaigns, and none says how to list all',
   await card(page, 'c-3').waitFor();
   await card(page, 'c-2').waitFor();
   await page.getByLabel('Search campaigns').fill('SURVEY');
-  assert.deepEqual(await listed(page), ['Autumn survey', 'Winter survey']);
+  await until('both are listed', async () => (await listed(page)).join() === 'Autumn survey,Winter survey');
   await shows(page.locator('#campaign-count'), /2 of \d+/);
   assert.equal(await page.locator('#progress tbody tr').count(), 2);
   await page.getByLabel('Search campaigns').fill('win c-3');
-  assert.deepEqual(await listed(page), ['Winter survey']);
+  await until('only that one is listed', async () => (await listed(page)).join() === 'Winter survey');
   await page.getByLabel('Search campaigns').fill('');
   await page.getByLabel('Order').selectOption('activeCalls');
   await until(
@@ -113,6 +113,40 @@ test('a campaign that is paused is still there, and says so', async (t) => {
   await shows(card(page, 'c-4').locator('.badge'), 'paused');
   await page.locator('#status-filter').selectOption('paused');
   assert.deepEqual(await listed(page), ['Short lived']);
+});
+
+test('what is no longer active does not count, whoever has seen it go', async (t) => {
+  const page = await browser.open(t, system.url);
+  await hasStatus(page, 'live');
+  const answer = await fetch(`${system.url}/api/channels/campaigns`, {
+    headers: { authorization: `Bearer ${await system.token()}` },
+  });
+  const before = (await answer.json()).data.reduce((sum, { totalAttempts }) => sum + totalAttempts, 0);
+  await shows(total(page, 'totalAttempts'), String(before));
+  await system.calls('c-7', named('Counted'), 'call_initiated', 'call_initiated');
+  await shows(total(page, 'totalAttempts'), String(before + 2));
+  await system.calls('c-7', { eventType: 'campaign_status_changed', status: 'completed' });
+  await shows(card(page, 'c-7').locator('.badge'), 'completed');
+  await shows(total(page, 'totalAttempts'), String(before));
+});
+
+test('a list that the token does not open is not called empty; with another token it is there', async (t) => {
+  const token = await system.token('--channel', 'system');
+  const page = await browser.open(t, system.url, {
+    before: (opened) => opened.route('**/_local/token', (route) => route.fulfill({ json: { token } })),
+  });
+  const notice = page.locator('.notice', { hasText: 'This token does not open the list of campaigns' });
+  await shows(notice, /Ask whoever gave it to you/);
+  await shows(page.locator('#campaigns-empty'), /cannot be listed/);
+  assert.equal(await total(page, 'activeCalls').textContent(), '–');
+  await notice.getByRole('button', { name: 'Enter a token' }).click();
+  await page
+    .getByRole('dialog')
+    .getByLabel('Token')
+    .fill(await system.token());
+  await page.getByRole('dialog').getByRole('button', { name: 'Connect' }).click();
+  await card(page, 'c-1').waitFor();
+  await notice.waitFor({ state: 'detached' });
 });
 
 test('the exported CSV has what is listed, and nothing that a spreadsheet would run', async (t) => {
@@ -278,4 +312,29 @@ test('lines can be hidden, and read as a table', async (t) => {
   await until('the drawing has a name with its numbers', async () =>
     /Now: Active calls \d+/.test(await page.locator('#activity').getAttribute('aria-label')),
   );
+});
+
+test('a page that does not draw warns all the same', async (t) => {
+  const page = await browser.open(t, system.url, {
+    before: (opened) =>
+      opened.addInitScript(() => {
+        const frame = globalThis.requestAnimationFrame.bind(globalThis);
+        globalThis.requestAnimationFrame = (draw) => (globalThis.isHidden ? 0 : frame(draw));
+      }),
+  });
+  await card(page, 'c-1').waitFor();
+  await page.getByLabel('Updates').selectOption('manual');
+  // As a hidden tab: no frame is given to it.
+  await page.evaluate(() => (globalThis.isHidden = true));
+  await system.calls(
+    'c-8',
+    named('Unwanted'),
+    ...Array(20).fill('call_initiated'),
+    ...Array.from({ length: 5 }, (_, place) => ({
+      eventType: 'call_ended',
+      callId: `k-${place}`,
+      outcome: 'opted_out',
+    })),
+  );
+  await until('the title says it', async () => /^\(\d\) Campaigns/.test(await page.title()));
 });

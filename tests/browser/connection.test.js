@@ -183,7 +183,8 @@ test('what is shown is never called newer than it is', async (t) => {
 test('a page that was refused at first learns that there is nothing to see', async (t) => {
   const empty = await system.token('--tenant', 'nobody');
   const page = await browser.open(t, system.url, {
-    before: (opened) => opened.route('**/_local/token', (route) => route.fulfill({ json: { token: 'eyJ.eyJ.nothing' } })),
+    before: (opened) =>
+      opened.route('**/_local/token', (route) => route.fulfill({ json: { token: 'eyJ.eyJ.nothing' } })),
   });
   await hasStatus(page, 'unauthorized');
   await page.getByRole('button', { name: 'Enter a token' }).click();

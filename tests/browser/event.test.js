@@ -83,13 +83,19 @@ test('check-ins are listed, the newest first', async (t) => {
 
 test('an event that nobody has heard of is waited for', async (t) => {
   const page = await browser.open(t, `${system.url}/event.html?event=evt_late`);
-  await shows(
-    page.locator('#event-empty'),
-    /Nothing has been heard of this event yet.*wait|Waiting for the first numbers/,
-  );
+  await shows(page.locator('#event-empty'), /Nothing has been heard of this event yet.*Check the id.*wait/);
   await happens('evt_late', 'REACTION_SENT');
   await shows(total(page, 'totalReactions'), '1');
   assert.equal(await page.locator('#event-empty').isVisible(), false);
+});
+
+test('an event that the token does not open says so, and not that it is waited for', async (t) => {
+  const token = await system.token('--channel', 'event:evt_other');
+  const page = await browser.open(t, `${system.url}/event.html?event=evt_1`, {
+    before: (opened) => opened.route('**/_local/token', (route) => route.fulfill({ json: { token } })),
+  });
+  await shows(page.locator('#event-empty'), /This token does not open this event/);
+  await shows(page.locator('.notice'), /This token does not open the event evt_1.*Ask whoever gave it to you/);
 });
 
 test('what is no id is told so, and not asked for', async (t) => {
