@@ -13,9 +13,6 @@ use store::{Connections, Ending, Revocations, StoreError};
 /// The largest body: a user and what is around it.
 const MAX_BODY_BYTES: usize = 1024;
 
-/// The longest user that a token can name.
-const MAX_USER_BYTES: usize = 256;
-
 /// Connections that are looked at, or shards whose publisher is woken, at the same time.
 const AT_ONCE: usize = 20;
 
@@ -36,7 +33,7 @@ impl Whom {
         let is_object = body.trim_ascii_start().starts_with(b"{") && body.len() <= MAX_BODY_BYTES;
         let whom = is_object.then(|| serde_json::from_slice(body).ok()).flatten();
         let can_be = |whom: &Self| match whom {
-            Self::User(user) => (1..=MAX_USER_BYTES).contains(&user.len()) && !user.chars().any(char::is_control),
+            Self::User(user) => auth::is_user(user),
             Self::Everyone(everyone) => *everyone,
         };
         whom.filter(can_be).ok_or(ErrorCode::InvalidRequest)

@@ -6,11 +6,9 @@ use serde::{Deserialize, Deserializer};
 use crate::{
     ChannelPattern, Principal,
     error::Unauthorized,
+    principal::is_user,
     verifier::{Expectations, LEEWAY},
 };
-
-/// The longest user id; it becomes part of a key, and of logs.
-const MAX_USER_BYTES: usize = 256;
 
 /// The most channels that a token may list. They are kept with its connection, and gone through at every `subscribe`.
 const MAX_CHANNELS: usize = 100;
@@ -103,8 +101,7 @@ impl Claims {
     }
 
     fn user(&mut self) -> Result<String, Unauthorized> {
-        let is_user = |user: &String| (1..=MAX_USER_BYTES).contains(&user.len()) && !user.chars().any(char::is_control);
-        self.sub.take().filter(is_user).ok_or(Unauthorized::NoSubject)
+        self.sub.take().filter(|user| is_user(user)).ok_or(Unauthorized::NoSubject)
     }
 
     /// The tenant; the default only where none is claimed, never in the place of one that is no tenant.

@@ -19,6 +19,6 @@ pub use key_set::{BadKeySet, KeySet, MAX_KEY_SET_BYTES, MAX_KEYS, MIN_SECRET_BYT
 pub use origin::{ConfigError, Origins};
 pub use pattern::ChannelPattern;
 pub use permission::{Action, READ_LIVE, READ_NAMES, REVOKE, allows};
-pub use principal::{Principal, pseudonym};
+pub use principal::{Principal, is_user, pseudonym};
 pub use token::MAX_TOKEN_BYTES;
 pub use verifier::{Expectations, LEEWAY, Verifier};

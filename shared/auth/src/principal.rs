@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::ChannelPattern;
 
+/// The longest user id; it becomes part of a key.
+const MAX_USER_BYTES: usize = 256;
+
 /// Whom a token speaks for, and until when. Kept with a connection and with a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
@@ -32,6 +35,12 @@ impl Principal {
     pub fn pseudonym(&self) -> String {
         pseudonym(&self.tenant, &self.user)
     }
+}
+
+/// Whether a token can name this user. Whoever names one otherwise, as to revoke their access, is held to the same.
+#[must_use]
+pub fn is_user(text: &str) -> bool {
+    (1..=MAX_USER_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Who a user is, for logs ([`Principal::pseudonym`]).
