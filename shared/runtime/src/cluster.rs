@@ -101,13 +101,12 @@ impl fmt::Display for ClusterState {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use aws_config::{BehaviorVersion, Region, retry::RetryConfig};
-    use aws_sdk_kafka::config::{Credentials, SharedCredentialsProvider};
+    use aws_config::BehaviorVersion;
     use axum::{Json, Router};
     use serde_json::json;
-    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::loopback;
 
     /// A cluster that MSK calls active, and how often MSK was asked.
     async fn cluster() -> (Cluster, Arc<AtomicUsize>) {
@@ -117,16 +116,7 @@ mod tests {
             counter.fetch_add(1, Ordering::SeqCst);
             Json(json!({"clusterInfo": {"clusterArn": "arn:kafka", "state": "ACTIVE"}}))
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-        let sdk = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("key", "secret", None, None, "test")))
-            .retry_config(RetryConfig::disabled())
-            .endpoint_url(url)
-            .build();
+        let sdk = loopback::serve(Router::new().fallback(answer)).await;
         (Cluster::new(&sdk, Some("arn:kafka".to_owned())), asked)
     }
 

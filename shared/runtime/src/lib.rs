@@ -8,6 +8,8 @@ pub mod clock;
 mod cluster;
 mod config;
 mod keys;
+#[cfg(test)]
+mod loopback;
 pub mod metrics;
 mod publisher;
 pub mod telemetry;

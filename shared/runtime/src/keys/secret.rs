@@ -63,13 +63,11 @@ impl KeySource for Secret {
 
 #[cfg(test)]
 mod tests {
-    use aws_config::{BehaviorVersion, Region, retry::RetryConfig};
-    use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
     use axum::{Json, Router, body::Bytes, http::StatusCode, routing::post};
     use serde_json::{Value, json};
-    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::loopback;
 
     /// What Secrets Manager answers for each stage: a secret, or the name of an error.
     type Answers = [(&'static str, Result<&'static str, &'static str>); 2];
@@ -87,16 +85,7 @@ mod tests {
                 Err(error) => (StatusCode::BAD_REQUEST, Json(json!({"__type": error, "message": LONG}))),
             }
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(answer))).await });
-        let sdk = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("key", "secret", None, None, "test")))
-            .retry_config(RetryConfig::disabled())
-            .endpoint_url(url)
-            .build();
+        let sdk = loopback::serve(Router::new().route("/", post(answer))).await;
         Secret::new(&sdk, "arn:secret".to_owned()).fetch().await
     }
 
