@@ -10,8 +10,11 @@ from samtranslator.translator.translator import Translator
 with open(sys.argv[1], encoding="utf-8") as file:
     template = yaml_parse(file.read())
 
-# `sam package` puts the address of the uploaded code here.
+# `sam package` puts the addresses of what it uploads here.
 template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
+for resource in template["Resources"].values():
+    if resource["Type"] == "AWS::CloudFormation::Stack":
+        resource["Properties"]["TemplateURL"] = "https://bucket.s3.amazonaws.com/nested.yaml"
 
 parameters = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
 print(json.dumps(Translator({}, Parser()).translate(template, parameters), indent=1))

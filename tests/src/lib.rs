@@ -19,7 +19,7 @@ pub use key::{Algorithm, Key, LOCAL_SECRET, encode, pseudonym};
 pub use rest::{Refusal, Rest};
 pub use secrets::Secrets;
 pub use socket::{Refused, Socket};
-pub use system::{Options, System, signal};
+pub use system::{Options, System, function_binary, signal};
 
 use std::time::{Duration, Instant};
 

@@ -17,9 +17,18 @@ use crate::{Producer, Rest, Socket};
 /// Starting includes building the functions where they are not built yet.
 const START: Duration = Duration::from_mins(20);
 
+/// Names a Kafka, `host:port`, that systems use instead of the embedded one where [`Options::kafka`] names none.
+/// It has to be empty, and one system's alone: campaigns of two tests have the same names.
+const KAFKA: &str = "LIVEFOLD_TEST_KAFKA";
+
+/// Names a DynamoDB, a URL, as [`KAFKA`] does a Kafka.
+const DYNAMODB: &str = "LIVEFOLD_TEST_DYNAMODB";
+
 /// What differs from a plain start.
 #[derive(Debug, Default)]
 pub struct Options {
+    /// A Kafka elsewhere.
+    pub kafka: Option<String>,
     /// A DynamoDB elsewhere.
     pub dynamodb: Option<String>,
     /// Variables of the functions to be overridden, `NAME=VALUE`.
@@ -37,27 +46,34 @@ pub struct System {
 impl System {
     /// Starts a system without the simulator and waits until it is ready.
     pub async fn start(options: Options) -> Result<Self> {
+        let Options { kafka, dynamodb, environment } = options;
+        let [kafka, dynamodb] = [kafka.or(named_by(KAFKA)?), dynamodb.or(named_by(DYNAMODB)?)];
         let [port, kafka_port, dynamodb_port] = free_ports()?;
         let log = create_log(port)?;
         let mut command = Command::new(binary()?);
         command
             .current_dir(workspace())
             .arg("--no-simulator")
-            .args(["--port", &port.to_string(), "--kafka-port", &kafka_port.to_string()])
+            .args(["--port", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .kill_on_drop(true);
-        match &options.dynamodb {
+        match &kafka {
+            Some(address) => command.args(["--kafka", address]),
+            None => command.args(["--kafka-port", &kafka_port.to_string()]),
+        };
+        match &dynamodb {
             Some(url) => command.args(["--dynamodb", url]),
             None => command.args(["--dynamodb-port", &dynamodb_port.to_string()]),
         };
-        for variable in &options.environment {
+        for variable in &environment {
             command.args(["--env", variable]);
         }
         let child = command.spawn().context("the local system cannot be started")?;
-        let dynamodb = options.dynamodb.unwrap_or_else(|| format!("http://localhost:{dynamodb_port}"));
-        let mut system = Self { child, port, kafka: format!("localhost:{kafka_port}"), dynamodb };
+        let kafka = kafka.unwrap_or_else(|| format!("localhost:{kafka_port}"));
+        let dynamodb = dynamodb.unwrap_or_else(|| format!("http://localhost:{dynamodb_port}"));
+        let mut system = Self { child, port, kafka, dynamodb };
         system.wait_until_ready().await?;
         Ok(system)
     }
@@ -195,6 +211,16 @@ impl System {
     }
 }
 
+/// What a variable names, if it is set.
+fn named_by(variable: &str) -> Result<Option<String>> {
+    match std::env::var(variable) {
+        Ok(name) if name.is_empty() => bail!("{variable} is set, but empty"),
+        Ok(name) => Ok(Some(name)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(error) => Err(error).with_context(|| variable.to_owned()),
+    }
+}
+
 /// Sends a signal to a process.
 pub async fn signal(pid: u32, name: &str) -> Result<()> {
     Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status().await?;
@@ -204,6 +230,11 @@ pub async fn signal(pid: u32, name: &str) -> Result<()> {
 fn workspace() -> &'static Path {
     // The parent exists: this crate lies in the workspace.
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// The binary of a function, built as the local system runs it.
+pub fn function_binary(function: &str) -> Result<PathBuf> {
+    Ok(binary()?.with_file_name(function))
 }
 
 /// The local system's binary, built once in each test process. Cargo holds no lock while tests run.

@@ -11,6 +11,12 @@ use crate::envelope::{Envelope, Enveloped, NotAnEvent};
 /// What a batch says, by the slice that it changes.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// The topic of its records, for a mapping has one; nothing where there are none.
+    pub topic: Option<String>,
+    /// How many records are in it, the bad ones with them.
+    pub records: usize,
+    /// Kafka's time of the oldest of them, if it has any.
+    pub oldest: Option<Timestamp>,
     /// The slices that it changes.
     pub changes: Vec<Change>,
     /// The records that cannot be counted.
@@ -74,7 +80,13 @@ impl Batch {
         let mut places: HashMap<Place<'_>, Gathered> = HashMap::new();
         let mut bad = Vec::new();
         let mut buffer = Vec::new();
+        let (mut records, mut oldest) = (0, i64::MAX);
         for enveloped in envelope.records() {
+            records += 1;
+            // Kafka says -1 where it knows no time, and some producers 0.
+            if enveloped.timestamp > 0 {
+                oldest = oldest.min(enveloped.timestamp);
+            }
             let routed = match decode(enveloped, reading, &mut buffer) {
                 Ok(routed) => routed,
                 Err(reason) => {
@@ -89,7 +101,9 @@ impl Batch {
             gathered.latest = gathered.latest.max(Timestamp::from_millis(enveloped.timestamp));
         }
         let changes = places.into_iter().map(|(place, gathered)| Change::new(place, gathered, reading.epoch)).collect();
-        Ok(Self { changes, bad })
+        let topic = envelope.records().next().map(|enveloped| enveloped.topic.clone().into_owned());
+        let oldest = (oldest < i64::MAX).then(|| Timestamp::from_millis(oldest));
+        Ok(Self { topic, records, oldest, changes, bad })
     }
 }
 

@@ -2,23 +2,28 @@
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use projections::Timestamp;
+use runtime::metrics::Metrics;
 use serde_json::value::RawValue;
 use store::SliceTable;
 
 use crate::{
     Bookkeeping,
     intake::{Intake, IntakeError, Taken},
+    metrics::Line,
 };
 
-/// Takes one batch in. The payload comes as text, so that what is read of it can be borrowed. An error brings the
-/// whole batch back.
+/// Takes one batch in, and prints a line of metrics about it. The payload comes as text, so that what is read of it can
+/// be borrowed. An error brings the whole batch back.
 pub async fn handle<S: SliceTable + Bookkeeping>(
     intake: &Intake<S>,
     event: LambdaEvent<Box<RawValue>>,
-    now: Timestamp,
+    clock: impl Fn() -> Timestamp,
+    metrics: &Metrics,
 ) -> Result<(), IntakeError> {
-    let taken = intake.take(event.payload.get(), now).await?;
-    let Taken { slices, applied, seen, regressed, conflicts, quarantined } = taken;
+    let began_at = clock();
+    let outcome = intake.take(event.payload.get(), began_at).await;
+    metrics.emit(&Line { outcome: &outcome, began_at, ended_at: clock() });
+    let Taken { slices, applied, seen, regressed, conflicts, quarantined, .. } = outcome?;
     if seen + regressed + conflicts + quarantined > 0 {
         tracing::info!(slices, applied, seen, regressed, conflicts, quarantined, "batch taken in");
     } else {
@@ -29,10 +34,6 @@ pub async fn handle<S: SliceTable + Bookkeeping>(
 
 impl From<IntakeError> for Diagnostic {
     fn from(error: IntakeError) -> Self {
-        let error_type = match error {
-            IntakeError::NotAnEvent(_) => "NotAnEvent",
-            IntakeError::NotStored { .. } => "NotStored",
-        };
-        Self { error_type: error_type.to_owned(), error_message: error.to_string() }
+        Self { error_type: error.name().to_owned(), error_message: error.to_string() }
     }
 }

@@ -29,8 +29,14 @@ pub struct Intake<S> {
 }
 
 /// What has become of a batch's records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
+    /// Their topic.
+    pub topic: Option<String>,
+    /// How many there are, each of them one of those below.
+    pub records: usize,
+    /// Kafka's time of the oldest.
+    pub oldest: Option<Timestamp>,
     /// Slices that it was about.
     pub slices: usize,
     /// Records that were folded in.
@@ -70,13 +76,14 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
     /// Stores all that the records of an MSK event say. Once this is `Ok` each record is counted, exactly once, or is
     /// in quarantine.
     pub async fn take(&self, payload: &str, now: Timestamp) -> Result<Taken, IntakeError> {
-        let Batch { changes, bad } = Batch::read(payload, &self.reading)?;
+        let Batch { topic, records, oldest, changes, bad } = Batch::read(payload, &self.reading)?;
         // One write that fails does not keep the others from being seen: it only brings the batch back.
         let changed = stream::iter(&changes).map(|change| self.change(change, now)).buffer_unordered(COMMITS_AT_ONCE);
         let kept = stream::iter(bad).map(|bad| self.quarantine(bad, now)).buffer_unordered(QUARANTINED_AT_ONCE);
         let (changed, kept): (Vec<_>, Vec<_>) = futures_util::join!(changed.collect(), kept.collect());
 
-        let mut taken = Taken { slices: changes.len(), quarantined: kept.len(), ..Taken::default() };
+        let counted = Taken { topic, records, oldest, ..Taken::default() };
+        let mut taken = Taken { slices: changes.len(), quarantined: kept.len(), ..counted };
         let mut failures: Vec<CommitError> = kept.into_iter().filter_map(|kept| kept.err().map(Into::into)).collect();
         for changed in changed {
             match changed {
@@ -160,6 +167,17 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
 
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl IntakeError {
+    /// What it is called where only words of ours may stand.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotAnEvent(_) => "NotAnEvent",
+            Self::NotStored { .. } => "NotStored",
+        }
     }
 }
 

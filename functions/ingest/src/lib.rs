@@ -8,6 +8,7 @@ mod bookkeeping;
 mod envelope;
 pub mod handler;
 pub mod intake;
+mod metrics;
 mod told;
 
 pub use bookkeeping::Bookkeeping;

@@ -2,7 +2,7 @@
 
 use ingest::{batch::Reading, handler, intake::Intake};
 use lambda_runtime::{Error, service_fn};
-use runtime::{Clients, Variables, clock, telemetry};
+use runtime::{Clients, Variables, clock, metrics::Metrics, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -18,6 +18,6 @@ async fn main() -> Result<(), Error> {
     if let Err(error) = channels.ping().await {
         tracing::warn!(%error, "no connection during init");
     }
-    let intake = Intake::new(channels, reading);
-    lambda_runtime::run(service_fn(|event| handler::handle(&intake, event, clock::now()))).await
+    let (intake, metrics) = (Intake::new(channels, reading), Metrics::from_env());
+    lambda_runtime::run(service_fn(|event| handler::handle(&intake, event, clock::now, &metrics))).await
 }

@@ -51,6 +51,11 @@ fn msk_event(records: &[Value]) -> String {
     json!({ "eventSource": "aws:kafka", "records": partitions }).to_string()
 }
 
+/// So many records, of which nothing has become yet.
+fn taken_of(records: usize) -> Taken {
+    Taken { topic: Some(TOPIC.to_owned()), records, oldest: Some(now()), ..Taken::default() }
+}
+
 async fn take(intake: &Intake<Memory>, records: &[Value]) -> Result<Taken, IntakeError> {
     intake.take(&msk_event(records), now()).await
 }
@@ -113,7 +118,7 @@ async fn partitions_campaigns_and_bad_records_may_be_mixed_in_a_batch() {
         tombstone,
     ];
     let taken = take(&intake(&memory), &batch).await.unwrap();
-    assert_eq!(taken, Taken { slices: 3, applied: 4, quarantined: 4, ..Taken::default() });
+    assert_eq!(taken, Taken { slices: 3, applied: 4, quarantined: 4, ..taken_of(8) });
     assert_eq!((&seen(&memory, "a")["totalAttempts"], &seen(&memory, "a")["answered"]), (&json!(2), &json!(1)));
     assert_eq!(seen(&memory, "b")["totalAttempts"], 1);
 
@@ -211,7 +216,8 @@ async fn a_topic_that_was_made_again_is_noticed() {
     let mut later = call(0, 0, "a", "call_queued");
     later["timestamp"] = json!(now().as_millis() + 1);
     let taken = take(&intake, &[later]).await.unwrap();
-    assert_eq!(taken, Taken { slices: 1, regressed: 1, ..Taken::default() });
+    let oldest = Some(Timestamp::from_millis(now().as_millis() + 1));
+    assert_eq!(taken, Taken { slices: 1, regressed: 1, oldest, ..taken_of(1) });
 }
 
 #[tokio::test]

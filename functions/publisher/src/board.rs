@@ -54,8 +54,9 @@ pub(crate) struct Poster {
     pub(crate) message: Option<Forms>,
     /// What is new beside the view, since the last refresh.
     pub(crate) notices: Vec<Notice>,
+    /// When the message was made: the start of the tick that read the channel.
+    pub(crate) published_at: Timestamp,
     fingerprint: u64,
-    published_at: Timestamp,
     moved_at: Timestamp,
     read_at: Option<Timestamp>,
     /// Per slice how many notices were told; `None` before the first read, for what is old is no news.

@@ -1,8 +1,11 @@
 //! Messages on their way to one connection.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -18,8 +21,22 @@ use crate::board::{Notice, Place};
 pub(crate) enum Message {
     /// Something told beside the views. It is told once.
     Notice(Notice),
-    /// A view: where it stands, its revision, and the message. A newer one takes its place.
-    View(Place, u64, Bytes),
+    /// A view. A newer one takes its place.
+    View(DueView),
+}
+
+/// A view that a connection has not got.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DueView {
+    /// Where it stands.
+    pub(crate) place: Place,
+    /// Which of the views that stood there.
+    pub(crate) revision: u64,
+    /// The message.
+    pub(crate) message: Bytes,
+    /// Since when the connection should have it: since the tick that made it. For who has just come and who gets
+    /// overviews only, since the tick that serves them.
+    pub(crate) due_at: Timestamp,
 }
 
 /// Messages for one connection, in order.
@@ -44,6 +61,10 @@ pub(crate) struct Receipt {
     pub(crate) unsent: Vec<Notice>,
     /// How many messages arrived, views and notices.
     pub(crate) posted: u64,
+    /// How many messages are larger than the API carries. They never will arrive.
+    pub(crate) too_large: u64,
+    /// How long each view that arrived had been due by then.
+    pub(crate) latencies: Vec<Duration>,
     /// How it ended.
     pub(crate) end: Result<(), PostError>,
 }
@@ -52,6 +73,21 @@ pub(crate) struct Receipt {
 /// parcel is under way counts for what is left of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Until(Arc<AtomicI64>);
+
+impl Receipt {
+    /// Nothing has become of the messages to this connection yet.
+    pub(crate) fn to(connection: String) -> Self {
+        Self {
+            connection,
+            got: Vec::new(),
+            unsent: Vec::new(),
+            posted: 0,
+            too_large: 0,
+            latencies: Vec::new(),
+            end: Ok(()),
+        }
+    }
+}
 
 impl Until {
     /// Until then.
@@ -77,13 +113,12 @@ pub(crate) async fn deliver<G: Post>(
     clock: fn() -> Timestamp,
     parcel: Parcel,
 ) -> Receipt {
-    let mut receipt =
-        Receipt { connection: parcel.connection, got: Vec::new(), unsent: Vec::new(), posted: 0, end: Ok(()) };
+    let mut receipt = Receipt::to(parcel.connection);
     let mut messages = parcel.messages.into_iter();
     while let Some(message) = messages.next() {
         let bytes = match &message {
             Message::Notice(notice) => notice.message.clone(),
-            Message::View(_, _, view) => view.clone(),
+            Message::View(view) => view.message.clone(),
         };
         // The semaphore is never closed.
         let _permit = permits.acquire().await;
@@ -94,15 +129,17 @@ pub(crate) async fn deliver<G: Post>(
         }
         match (gateway.post(&receipt.connection, bytes).await, message) {
             (Ok(()), Message::Notice(_)) => receipt.posted += 1,
-            (Ok(()), Message::View(place, revision, _)) => {
+            (Ok(()), Message::View(view)) => {
                 receipt.posted += 1;
-                receipt.got.push((place, revision));
+                receipt.latencies.push(clock().since(view.due_at));
+                receipt.got.push((view.place, view.revision));
             }
             // It never will arrive; its successor may be smaller.
             (Err(PostError::TooLarge), message) => {
                 warn!("a message is larger than the API carries");
-                if let Message::View(place, revision, _) = message {
-                    receipt.got.push((place, revision));
+                receipt.too_large += 1;
+                if let Message::View(view) = message {
+                    receipt.got.push((view.place, view.revision));
                 }
             }
             (Err(error), message) => {
@@ -123,12 +160,30 @@ fn notices(messages: impl Iterator<Item = Message>) -> Vec<Notice> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Mutex, time::Duration};
+    use std::sync::Mutex;
 
     use projections::TenantId;
 
     use super::*;
     use crate::board::Board;
+
+    /// A gateway that answers with what the message says.
+    #[derive(Clone)]
+    struct Obedient;
+
+    impl Post for Obedient {
+        async fn post(&self, _: &str, message: Bytes) -> Result<(), PostError> {
+            match &message[..] {
+                b"too large" => Err(PostError::TooLarge),
+                b"limited" => Err(PostError::Limited),
+                _ => Ok(()),
+            }
+        }
+
+        async fn close(&self, _: &str) -> Result<(), PostError> {
+            Err(PostError::Gone)
+        }
+    }
 
     /// A gateway on which a connection ends with its first post.
     #[derive(Clone)]
@@ -149,6 +204,15 @@ mod tests {
         }
     }
 
+    fn place() -> Place {
+        Board::new(Duration::ZERO).place(&(TenantId::parse("acme").unwrap(), "campaign:c".parse().unwrap()))
+    }
+
+    fn view(message: &'static str, due_at: i64) -> Message {
+        let (message, due_at) = (Bytes::from_static(message.as_bytes()), Timestamp::from_millis(due_at));
+        Message::View(DueView { place: place(), revision: 1, message, due_at })
+    }
+
     fn notice(message: &'static str) -> Notice {
         let channel = "campaign:c".parse().unwrap();
         Notice { channel, message: Bytes::from_static(message.as_bytes()), is_for_collection: false }
@@ -158,18 +222,29 @@ mod tests {
     async fn nothing_is_posted_after_the_end_and_what_was_not_told_is_kept() {
         let until = Until::new(Timestamp::from_millis(1));
         let gateway = EndsAtFirst { until: until.clone(), posts: Arc::default() };
-        let mut board = Board::new(Duration::ZERO);
-        let place = board.place(&(TenantId::parse("acme").unwrap(), "campaign:c".parse().unwrap()));
-        let messages = vec![
-            Message::Notice(notice("told")),
-            Message::Notice(notice("not told")),
-            Message::View(place, 1, Bytes::from_static(b"not shown")),
-        ];
+        let messages = vec![Message::Notice(notice("told")), Message::Notice(notice("not told")), view("not shown", 0)];
         let parcel = Parcel { connection: "a".to_owned(), until, messages };
         let permits = Arc::new(Semaphore::new(1));
         let receipt = deliver(gateway.clone(), permits, || Timestamp::EPOCH, parcel).await;
         assert_eq!(*gateway.posts.lock().unwrap(), ["told"]);
         assert_eq!((receipt.posted, receipt.unsent, receipt.end), (1, vec![notice("not told")], Ok(())));
         assert!(receipt.got.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_view_that_arrives_tells_how_long_it_had_been_due_and_no_other_message_does() {
+        let messages = vec![
+            Message::Notice(notice("told")),
+            view("shown", 900),
+            view("too large", 900),
+            view("shown late", 400),
+            view("limited", 900),
+        ];
+        let until = Until::new(Timestamp::from_millis(2_000));
+        let parcel = Parcel { connection: "a".to_owned(), until, messages };
+        let permits = Arc::new(Semaphore::new(1));
+        let receipt = deliver(Obedient, permits, || Timestamp::from_millis(1_000), parcel).await;
+        assert_eq!(receipt.latencies, [100, 600].map(Duration::from_millis));
+        assert_eq!((receipt.posted, receipt.too_large, receipt.end), (3, 1, Err(PostError::Limited)));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway::Post;
 use lambda_runtime::{Context, Error};
 use projections::Timestamp;
-use runtime::Cluster;
+use runtime::{Cluster, metrics::Metrics};
 use serde::Deserialize;
 use store::Leases;
 use uuid::Uuid;
@@ -33,6 +33,8 @@ pub(crate) struct Publisher<G> {
     pub(crate) cluster: Cluster,
     /// The time between two ticks.
     pub(crate) tick: Duration,
+    /// Where metrics go.
+    pub(crate) metrics: Metrics,
 }
 
 impl<G: Post + Clone + Send + Sync + 'static> Publisher<G> {
@@ -51,6 +53,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Publisher<G> {
                 kafka_cluster: Some(kafka_cluster.clone()),
                 leases: self.leases.clone(),
                 desk: self.desk.clone(),
+                metrics: self.metrics.clone(),
             };
             tenure.serve()
         });

@@ -5,6 +5,7 @@ mod board;
 mod closing;
 mod delivery;
 mod handler;
+mod metrics;
 mod notices;
 mod outbox;
 mod published;
@@ -15,7 +16,7 @@ mod watcher;
 
 use gateway::Gateway;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use runtime::{Clients, Cluster, Variables, clock, telemetry};
+use runtime::{Clients, Cluster, Variables, clock, metrics::Metrics, telemetry};
 use views::Reader;
 
 use crate::{
@@ -41,6 +42,7 @@ async fn main() -> Result<(), Error> {
         leases,
         cluster: Cluster::new(&clients.sdk, variables.optional("KAFKA_CLUSTER_ARN")),
         tick: variables.duration_ms("TICK_MS", 10..=10_000)?,
+        metrics: Metrics::from_env(),
     };
     publisher.desk.connections.ping().await?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| publisher.handle(event.payload, event.context))).await

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gateway::Post;
 use projections::Timestamp;
+use runtime::metrics::Times;
 use store::Connections;
 use tokio::{
     sync::Semaphore,
@@ -15,6 +16,7 @@ use crate::{
     audience::Audience,
     closing::{Closing, Outcome},
     delivery::{Parcel, Receipt, deliver},
+    metrics::Tally,
 };
 
 /// Posts under way at the same time. Each takes about 10 ms on AWS, so this is far above 5,000 a second, and its
@@ -35,10 +37,11 @@ pub(crate) struct Outbox<G> {
     deleting: JoinSet<()>,
     posts: Arc<Semaphore>,
     closes: Arc<Semaphore>,
-    posted: u64,
-    closed: u64,
-    gone: u64,
-    failed: u64,
+    /// Since it was taken last, …
+    tally: Tally,
+    latency: Times,
+    /// … and in all.
+    total: Tally,
 }
 
 impl<G: Post + Clone + Send + Sync + 'static> Outbox<G> {
@@ -53,10 +56,9 @@ impl<G: Post + Clone + Send + Sync + 'static> Outbox<G> {
             deleting: JoinSet::new(),
             posts: Arc::new(Semaphore::new(POSTS)),
             closes: Arc::new(Semaphore::new(CLOSES)),
-            posted: 0,
-            closed: 0,
-            gone: 0,
-            failed: 0,
+            tally: Tally::default(),
+            latency: Times::default(),
+            total: Tally::default(),
         }
     }
 
@@ -105,20 +107,28 @@ impl<G: Post + Clone + Send + Sync + 'static> Outbox<G> {
     /// Stops what is under way. A connection that was half closed is closed by the next publisher.
     pub(crate) async fn stop(&mut self, shard: u32) {
         tokio::join!(self.posting.shutdown(), self.closing.shutdown());
-        let (posted, closed, gone, failed) = (self.posted, self.closed, self.gone, self.failed);
-        info!(shard, posted, closed, gone, failed, "posts of this tenure");
+        let Tally { posted, closed, gone, throttled, failed } = self.total;
+        info!(shard, posted, closed, gone, throttled, failed, "posts of this tenure");
+    }
+
+    /// What has become of posts and closes since this was asked last, and how long views had been due that arrived.
+    pub(crate) fn take_tally(&mut self) -> (Tally, Times) {
+        (std::mem::take(&mut self.tally), std::mem::take(&mut self.latency))
     }
 
     fn note_receipt(&mut self, receipt: Result<Receipt, JoinError>, audience: &mut Audience, now: Timestamp) {
         let Ok(receipt) = receipt else { return };
-        self.posted += receipt.posted;
+        for tally in [&mut self.tally, &mut self.total] {
+            tally.note_receipt(&receipt);
+        }
+        for latency in &receipt.latencies {
+            self.latency.note(*latency);
+        }
         if let Err(error) = &receipt.end {
-            self.failed += 1;
             debug!(connection = receipt.connection, %error, "post failed");
         }
         let (connections, id) = (self.connections.clone(), receipt.connection.clone());
         if audience.note(receipt, now) {
-            self.gone += 1;
             self.deleting.spawn(async move {
                 if let Err(error) = connections.disconnect(&id).await {
                     // It is met again with the next audience, and behind that stands the item's TTL.
@@ -135,8 +145,8 @@ impl<G: Post + Clone + Send + Sync + 'static> Outbox<G> {
         now: Timestamp,
     ) -> bool {
         let Ok((closing, outcome)) = attempt else { return true };
-        if outcome == Outcome::Over {
-            self.closed += 1;
+        for tally in [&mut self.tally, &mut self.total] {
+            tally.note_closing(outcome);
         }
         audience.note_closing(&closing, outcome, now);
         outcome == Outcome::Spared

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use gateway::Post;
 use projections::{ChannelId, Kind, TenantId, Timestamp, View, system::Pipeline};
 use protocol::Cursor;
+use runtime::metrics::Times;
 use store::{Channels, Connections, Consistency, MAX_CONNECTION_AGE, StoreError};
 use tracing::warn;
 use views::Reader;
@@ -16,6 +17,7 @@ use views::Reader;
 use crate::{
     audience::Audience,
     board::{Board, Key, Place},
+    metrics::Tally,
     outbox::Outbox,
     published::Published,
     roster::{Roster, Rosters},
@@ -155,6 +157,11 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
     /// Posts nothing more, at once: another publisher may be at work.
     pub(crate) async fn stop(&mut self) {
         self.outbox.stop(self.number).await;
+    }
+
+    /// What has become of posts and closes since this was asked last, and how long views had been due that arrived.
+    pub(crate) fn take_tally(&mut self) -> (Tally, Times) {
+        self.outbox.take_tally()
     }
 
     /// What the next publisher has to know.

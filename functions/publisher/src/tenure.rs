@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use gateway::Post;
 use projections::Timestamp;
+use runtime::metrics::{Metrics, Times};
 use store::{Acquired, Announced, Lease, Leases, Pulse, StoreError};
 use tracing::{info, warn};
 
 use crate::{
+    metrics::Line,
     published::Published,
     shard::{Desk, Shard},
 };
@@ -35,6 +37,9 @@ const SAVE: Duration = Duration::from_secs(15);
 
 /// How often the connections are counted for `system`.
 const PULSE: Duration = Duration::from_secs(5);
+
+/// How often a line of metrics is printed. CloudWatch tells minutes apart, and each of them shall have one.
+const METRICS: Duration = Duration::from_secs(30);
 
 const _: () = assert!(RENEW.as_millis() * 3 < LEASE.as_millis() - SAFETY.as_millis());
 const _: () = assert!(SAVE.as_secs() < 60, "what is left behind has to be fresh");
@@ -72,6 +77,20 @@ pub(crate) struct Tenure<G> {
     pub(crate) leases: Leases,
     /// What to publish with.
     pub(crate) desk: Desk<G>,
+    /// Where its metrics go.
+    pub(crate) metrics: Metrics,
+}
+
+/// What a publisher remembers of its ticks.
+struct Diary {
+    saved_at: Timestamp,
+    pulse_at: Timestamp,
+    /// When the last line of metrics was printed, …
+    told_at: Timestamp,
+    /// … how long the ticks took since then, …
+    ticks: Times,
+    /// … and what is to be told once.
+    leases_expired: u64,
 }
 
 impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
@@ -79,14 +98,21 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
     pub(crate) async fn serve(self) -> Result<End, StoreError> {
         loop {
             let Some(mut lease) = self.take().await else { return Ok(End::Busy) };
+            let mut diary = Diary::begin(&lease, (self.desk.clock)());
             let mut shard = Shard::new(self.shard, self.desk.clone(), self.left_behind().await);
-            let end = self.publish(&mut shard, &mut lease).await;
+            if diary.leases_expired > 0 {
+                // At once: what its predecessor died of may await this one too.
+                self.tell(&mut shard, &mut diary);
+            }
+            let end = self.publish(&mut shard, &mut lease, &mut diary).await;
             info!(shard = self.shard, owner = self.owner, token = lease.token, ?end, "tenure ends");
             if end == End::Lost {
                 shard.stop().await;
+                self.tell(&mut shard, &mut diary);
                 return Ok(end);
             }
             shard.settle((self.desk.clock)()).await;
+            self.tell(&mut shard, &mut diary);
             self.save(&shard, &lease).await?;
             let successor = lease.successor.as_deref().filter(|_| end == End::HandedOver);
             self.leases.release(self.shard, &lease, successor, (self.desk.clock)()).await?;
@@ -139,52 +165,79 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
         }
     }
 
-    async fn publish(&self, shard: &mut Shard<G>, lease: &mut Lease) -> End {
+    async fn publish(&self, shard: &mut Shard<G>, lease: &mut Lease, diary: &mut Diary) -> End {
         let mut ticks = tokio::time::interval(self.tick);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut saved_at, mut pulse_at) = ((self.desk.clock)(), Timestamp::EPOCH);
         loop {
             ticks.tick().await;
             let now = (self.desk.clock)();
-            if now >= self.work_ends() {
-                return End::OutOfTime;
+            let end = self.tick(shard, lease, diary, now).await;
+            diary.ticks.note((self.desk.clock)().since(now));
+            if let Some(end) = end {
+                return end;
             }
-            if now.since(lease.renewed_at) >= RENEW && !self.renew(lease).await {
-                return End::Lost;
-            }
-            if !self.still_holds(lease) {
-                continue;
-            }
-            if lease.successor.is_some() {
-                return End::HandedOver;
-            }
-            let Some(read) = self.read(shard, lease, now).await else { return End::Lost };
-            let is_overview = match read {
-                Ok(is_overview) => is_overview,
-                Err(error) => {
-                    warn!(shard = self.shard, %error, "the connections could not be read; the next tick will");
-                    continue;
-                }
-            };
-            // Reading may have taken longer than the lease.
-            if !self.still_holds(lease) {
-                continue;
-            }
-            shard.post(is_overview, now);
-            if now.since(pulse_at) >= PULSE {
-                pulse_at = now;
-                self.save_pulse(shard, now).await;
-            }
-            if shard.is_empty() {
-                return End::NobodyWatches;
-            }
-            if now.since(saved_at) >= SAVE {
-                saved_at = now;
-                if let Err(error) = self.save(shard, lease).await {
-                    warn!(shard = self.shard, %error, "what was published could not be written down");
-                }
+            if now.since(diary.told_at) >= METRICS {
+                self.tell(shard, diary);
             }
         }
+    }
+
+    /// One tick; tells how the tenure ends, if it does.
+    async fn tick(&self, shard: &mut Shard<G>, lease: &mut Lease, diary: &mut Diary, now: Timestamp) -> Option<End> {
+        if now >= self.work_ends() {
+            return Some(End::OutOfTime);
+        }
+        if now.since(lease.renewed_at) >= RENEW && !self.renew(lease).await {
+            return Some(End::Lost);
+        }
+        if !self.still_holds(lease) {
+            return None;
+        }
+        if lease.successor.is_some() {
+            return Some(End::HandedOver);
+        }
+        let Some(read) = self.read(shard, lease, now).await else { return Some(End::Lost) };
+        let is_overview = match read {
+            Ok(is_overview) => is_overview,
+            Err(error) => {
+                warn!(shard = self.shard, %error, "the connections could not be read; the next tick will");
+                return None;
+            }
+        };
+        // Reading may have taken longer than the lease.
+        if !self.still_holds(lease) {
+            return None;
+        }
+        shard.post(is_overview, now);
+        if now.since(diary.pulse_at) >= PULSE {
+            diary.pulse_at = now;
+            self.save_pulse(shard, now).await;
+        }
+        if shard.is_empty() {
+            return Some(End::NobodyWatches);
+        }
+        if now.since(diary.saved_at) >= SAVE {
+            diary.saved_at = now;
+            if let Err(error) = self.save(shard, lease).await {
+                warn!(shard = self.shard, %error, "what was published could not be written down");
+            }
+        }
+        None
+    }
+
+    /// Prints a line of metrics: what there was since the last one.
+    fn tell(&self, shard: &mut Shard<G>, diary: &mut Diary) {
+        let (tally, latency) = shard.take_tally();
+        diary.told_at = (self.desk.clock)();
+        self.metrics.emit(&Line {
+            shard: self.shard,
+            at: diary.told_at,
+            tally,
+            latency,
+            ticks: std::mem::take(&mut diary.ticks),
+            connections: shard.version().map(|_| shard.connections().values().sum()),
+            leases_expired: std::mem::take(&mut diary.leases_expired),
+        });
     }
 
     /// Reads what there is to publish, and keeps the lease meanwhile; nothing if it is lost.
@@ -250,6 +303,19 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
         let pulse = Pulse { at: now, connections: shard.connections(), kafka_cluster };
         if let Err(error) = self.leases.save_pulse(self.shard, &pulse).await {
             warn!(shard = self.shard, %error, "the pulse could not be written down");
+        }
+    }
+}
+
+impl Diary {
+    /// A tenure begins with this lease.
+    fn begin(lease: &Lease, now: Timestamp) -> Self {
+        Self {
+            saved_at: now,
+            pulse_at: Timestamp::EPOCH,
+            told_at: now,
+            ticks: Times::default(),
+            leases_expired: u64::from(lease.was_expired()),
         }
     }
 }

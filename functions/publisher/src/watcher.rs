@@ -11,9 +11,9 @@ use projections::{ChannelId, Kind, Timestamp};
 use store::Connection;
 
 use crate::{
-    board::{Board, Notice, Place},
+    board::{Board, Forms, Notice, Place},
     closing::{Closing, Outcome, Stage},
-    delivery::{Message, Receipt, Until},
+    delivery::{DueView, Message, Receipt, Until},
     published,
     roster::{Roster, Rosters},
 };
@@ -140,7 +140,7 @@ impl Watcher {
         if self.is_busy || now < self.alone_until || self.until.is_over(now) {
             return Vec::new();
         }
-        let messages = self.messages(board, rosters, is_overview);
+        let messages = self.messages(board, rosters, is_overview, now);
         self.is_busy = !messages.is_empty();
         messages
     }
@@ -195,7 +195,7 @@ impl Watcher {
 
     /// Whether it has got all that is on the board for it.
     pub(crate) fn is_up_to_date(&self, board: &Board, rosters: &Rosters) -> bool {
-        !self.is_busy && self.views(board, rosters, true).next().is_none()
+        !self.is_busy && self.missing(board, rosters, true).next().is_none()
     }
 
     /// Puts the notices of this tick with those that wait.
@@ -214,7 +214,7 @@ impl Watcher {
         }
     }
 
-    fn messages(&mut self, board: &Board, rosters: &Rosters, is_overview: bool) -> Vec<Message> {
+    fn messages(&mut self, board: &Board, rosters: &Rosters, is_overview: bool, now: Timestamp) -> Vec<Message> {
         let has_it = |direct: &&Direct| {
             let poster = board.poster(direct.place);
             let as_shown = direct.with_names == self.sees_names || !poster.shows_names();
@@ -223,7 +223,15 @@ impl Watcher {
         for direct in self.direct.iter().filter(has_it) {
             self.got.entry(direct.place).or_insert(board.poster(direct.place).revision);
         }
-        let views: Vec<Message> = self.views(board, rosters, is_overview).collect();
+        let views: Vec<Message> = self
+            .missing(board, rosters, is_overview)
+            .map(|(place, forms, is_prompt)| {
+                let poster = board.poster(place);
+                let due_at = if is_prompt && self.got.contains_key(&place) { poster.published_at } else { now };
+                let message = forms.shown(self.sees_names).clone();
+                Message::View(DueView { place, revision: poster.revision, message, due_at })
+            })
+            .collect();
         let mut waiting = std::mem::take(&mut self.waiting);
         // What has waited since before an unsubscribe, or a token that opens less, is told no more.
         waiting.retain(|notice| self.is_for_us(notice, board));
@@ -235,15 +243,20 @@ impl Watcher {
         is_direct || (notice.is_for_collection && self.collections.contains(&notice.channel.kind()))
     }
 
-    /// The views that it has not got.
-    fn views(&self, board: &Board, rosters: &Rosters, is_overview: bool) -> impl Iterator<Item = Message> {
-        let direct = self.direct.iter().map(|direct| direct.place);
+    /// The views that it has not got, and of each whether it is to have that at once, and not with overviews only.
+    fn missing<'a>(
+        &'a self,
+        board: &'a Board,
+        rosters: &'a Rosters,
+        is_overview: bool,
+    ) -> impl Iterator<Item = (Place, &'a Forms, bool)> {
+        let direct = self.direct.iter().map(|direct| (direct.place, true));
         let members = self.members(rosters).filter(move |place| is_overview || !self.got.contains_key(place));
-        direct.chain(members).filter_map(move |place| {
+        direct.chain(members.map(|place| (place, false))).filter_map(move |(place, is_prompt)| {
             let poster = board.poster(place);
             let is_old = self.got.get(&place).is_some_and(|revision| *revision >= poster.revision);
-            let message = poster.message.as_ref().filter(|_| !is_old)?;
-            Some(Message::View(place, poster.revision, message.shown(self.sees_names).clone()))
+            let forms = poster.message.as_ref().filter(|_| !is_old)?;
+            Some((place, forms, is_prompt))
         })
     }
 

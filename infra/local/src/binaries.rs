@@ -24,11 +24,35 @@ pub(crate) fn workspace() -> &'static Path {
 /// All, and with no `--package`: cargo then resolves the features of dependencies as it did for this program, and
 /// builds nothing twice.
 pub(crate) async fn build() -> anyhow::Result<PathBuf> {
+    let mut arguments = vec!["--bins"];
+    if !cfg!(debug_assertions) {
+        arguments.push("--release");
+    }
+    cargo_build(&arguments).await?;
+    own_folder()
+}
+
+/// Builds these binaries in release, whatever this program's own profile is, and returns the folder that they are in.
+///
+/// With `--bin` and no `--package`, as `sam build` has it done: they are what is deployed, with the same features of
+/// dependencies.
+pub(crate) async fn build_release(binaries: &[&str]) -> anyhow::Result<PathBuf> {
+    let binaries = binaries.iter().flat_map(|binary| ["--bin", *binary]);
+    let arguments: Vec<_> = std::iter::once("--release").chain(binaries).collect();
+    cargo_build(&arguments).await?;
+    Ok(own_folder()?.with_file_name("release"))
+}
+
+/// `target/debug` or `target/release`.
+fn own_folder() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("this program does not know where it lies")?;
-    let folder = own.parent().context("this program lies in no folder")?.to_owned();
+    Ok(own.parent().context("this program lies in no folder")?.to_owned())
+}
+
+async fn cargo_build(arguments: &[&str]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(workspace()).args(["build", "--bins"]).kill_on_drop(true);
+    command.current_dir(workspace()).arg("build").args(arguments).kill_on_drop(true);
     // `cargo run` and `cargo test` tell this program which package it is. Build scripts that look at that (ring's does)
     // would run again, and half of the workspace with them, at every change between the two.
     for (name, _) in std::env::vars_os() {
@@ -36,9 +60,6 @@ pub(crate) async fn build() -> anyhow::Result<PathBuf> {
         if leaks.iter().any(|leak| name.to_string_lossy().starts_with(leak)) {
             command.env_remove(name);
         }
-    }
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
     }
     let is_terminal = console::Term::stderr().is_term();
     if is_terminal {
@@ -52,7 +73,7 @@ pub(crate) async fn build() -> anyhow::Result<PathBuf> {
     if !cargo.wait().await.context("cargo cannot be waited for")?.success() {
         bail!("the functions cannot be built; cargo says:\n{output}");
     }
-    Ok(folder)
+    Ok(())
 }
 
 /// Shows cargo's newest line and keeps all of them.

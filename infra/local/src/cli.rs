@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cold_start::{self, ColdStart},
     environment::Given,
     load::{self, Load},
     quarantine::{self, Quarantine},
@@ -60,6 +61,7 @@ enum Command {
     Simulate(Simulate),
     Quarantine(Quarantine),
     Load(Load),
+    ColdStart(ColdStart),
 }
 
 /// Runs what the command line says.
@@ -71,6 +73,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         Some(Command::Ticket(args)) => ticket::run(args).await,
         Some(Command::Quarantine(args)) => quarantine::run(args).await,
         Some(Command::Load(args)) => load::run(args).await,
+        Some(Command::ColdStart(args)) => cold_start::run(args).await,
         Some(Command::Simulate(args)) => {
             let stop = CancellationToken::new();
             signals::cancel(stop.clone())?;

@@ -13,9 +13,10 @@ use crate::{
 };
 
 /// Parameters of the template that have another value than their default, in a system whose APIs are on a port.
-pub(crate) fn parameters(port: u16) -> [(&'static str, String); 5] {
+pub(crate) fn parameters(port: u16) -> [(&'static str, String); 6] {
     [
         // There is a cluster, so the mappings exist.
+        ("Kafka", "existing".to_owned()),
         ("KafkaClusterArn", "arn:aws:kafka:us-east-1:123456789012:cluster/local/local".to_owned()),
         // Records and tokens that name no tenant are those of whoever tries it out.
         ("DefaultTenant", DEFAULT_TENANT.to_owned()),

@@ -25,7 +25,10 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::{api::router, log::Log};
+pub(crate) use self::{
+    api::{INVOCATIONS, router, runtime_router},
+    log::Log,
+};
 use self::{pool::Pool, process::State};
 use crate::invoke::{Invoke, InvokeError};
 
@@ -50,6 +53,14 @@ pub(crate) struct Launch {
     pub(crate) timeout: Duration,
     /// How often a failed asynchronous invocation is tried again.
     pub(crate) retries: u32,
+}
+
+/// A process that has asked for its first invocation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Started {
+    pub(crate) pid: u32,
+    /// From the process's start to that request.
+    pub(crate) took: Duration,
 }
 
 /// Everything that runs functions.
@@ -140,6 +151,11 @@ impl Host {
     /// Starts a process of each function and waits until they are ready, so that the first invocation finds one warm.
     pub(crate) async fn warm(&self) {
         futures_util::future::join_all(self.functions.values().map(|function| function.pool.warm())).await;
+    }
+
+    /// Starts a process of a function, unless one is idle, and waits until it is ready.
+    pub(crate) async fn start_process(&self, function: &str) -> Result<Started, InvokeError> {
+        self.functions.get(function).ok_or(InvokeError::Unknown)?.pool.start().await
     }
 
     /// What each function is doing.

@@ -4,6 +4,7 @@ mod backoff;
 mod binaries;
 mod cli;
 mod clock;
+mod cold_start;
 mod console;
 mod dashboard;
 mod dynamodb;

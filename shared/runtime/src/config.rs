@@ -1,12 +1,18 @@
 //! Configuration: environment variables, set by `template.yaml` and nowhere else.
 
-use std::{fmt::Display, num::NonZeroU32, ops::RangeInclusive, str::FromStr, time::Duration};
+use std::{
+    fmt::{self, Display},
+    num::NonZeroU32,
+    ops::RangeInclusive,
+    str::FromStr,
+    time::Duration,
+};
 
 use auth::Origins;
 use projections::TenantId;
 
 /// A variable is missing or makes no sense. The function does not start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// It has to be set.
     #[error("the environment variable {0} is not set")]
@@ -19,6 +25,13 @@ pub enum ConfigError {
         /// What it should be. What it is, is not repeated: it may be a secret.
         expected: String,
     },
+}
+
+/// What `main` prints of an error is its `Debug`, and an operator reads it.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// The variables of this process. An empty one counts as not set: CloudFormation cannot leave one out.

@@ -47,6 +47,12 @@ pub struct Lease {
     /// Set from a hand-over until the successor takes it up.
     #[serde(default)]
     handed_over: bool,
+    /// Whose it was when its holder took it; empty if it was nobody's.
+    #[serde(default)]
+    predecessor: String,
+    /// Whether it had been handed over by then: to its holder, or to somebody who did not come.
+    #[serde(default)]
+    was_handed_over: bool,
 }
 
 /// What became of the wish to hold a lease.
@@ -74,6 +80,13 @@ impl Lease {
     #[must_use]
     pub fn is_held(&self, now: Timestamp) -> bool {
         !self.owner.is_empty() && self.expires_at > now
+    }
+
+    /// Whether the holder before let it expire, and neither gave it back nor handed it over: it died, or the table did
+    /// not answer it.
+    #[must_use]
+    pub fn was_expired(&self) -> bool {
+        !self.predecessor.is_empty() && !self.was_handed_over
     }
 
     /// Without a successor whose wish no longer holds.
@@ -104,6 +117,8 @@ impl Leases {
     /// Takes the lease if it is free, expired or handed over to `owner`. An owner that holds it gets it as it is: the
     /// answer to its first request may have been lost. So the name of an owner must be unique to one run of a publisher;
     /// a request id is not, Lambda uses it again when it tries again.
+    ///
+    /// How the lease was found stays written in it ([`Lease::was_expired`]), and so outlasts an answer that is lost.
     pub async fn acquire(
         &self,
         shard: u32,
@@ -115,7 +130,10 @@ impl Leases {
             .table
             .update(
                 &key(shard),
-                "SET #owner = :owner, #expires_at = :expires_at, #renewed_at = :now \
+                // What is on the right of an assignment is as it was before all of them.
+                "SET #predecessor = if_not_exists(#owner, :nobody), \
+                 #was_handed_over = if_not_exists(#handed_over, :no), \
+                 #owner = :owner, #expires_at = :expires_at, #renewed_at = :now \
                  REMOVE #successor, #successor_until, #handed_over ADD #token :one",
             )
             .on_condition(
@@ -123,6 +141,8 @@ impl Leases {
                  OR (#owner = :owner AND attribute_exists(#handed_over))",
             )
             .value(":owner", text(owner))
+            .value(":nobody", text(""))
+            .value(":no", boolean(false))
             .value(":expires_at", text(now.plus(ttl)))
             .value(":now", text(now))
             .value(":one", number(1));

@@ -10,6 +10,7 @@ use store::SliceId;
 use super::*;
 use crate::{board::Key, delivery::Message, published};
 
+mod due;
 mod endings;
 mod rights;
 
@@ -64,11 +65,11 @@ fn at(millis: u64) -> Timestamp {
 
 fn arrived(parcel: &Parcel) -> Receipt {
     let view = |message: &Message| match message {
-        Message::View(place, revision, _) => Some((*place, *revision)),
+        Message::View(view) => Some((view.place, view.revision)),
         Message::Notice(_) => None,
     };
     let got = parcel.messages.iter().filter_map(view).collect();
-    Receipt { connection: parcel.connection.clone(), got, unsent: Vec::new(), posted: 1, end: Ok(()) }
+    Receipt { got, posted: 1, ..Receipt::to(parcel.connection.clone()) }
 }
 
 /// An audience of these connections before a board, and no collection.
@@ -91,7 +92,7 @@ fn a_view_goes_once_to_everyone_who_watches() {
     let parcels = due(&mut audience, &board, T0);
     assert_eq!(parcels.len(), 2);
     let bytes = |parcel: &Parcel| match &parcel.messages[0] {
-        Message::View(_, _, bytes) => bytes.as_ptr(),
+        Message::View(view) => view.message.as_ptr(),
         Message::Notice(_) => panic!("a notice where nothing happened"),
     };
     assert_eq!(bytes(&parcels[0]), bytes(&parcels[1]), "serialised once");
@@ -116,8 +117,8 @@ fn a_busy_connection_gets_the_newest_view_when_it_is_free_and_nothing_in_between
     audience.note(arrived(&first[0]), T0);
     let next = due(&mut audience, &board, T0);
     let views: Vec<_> = next[0].messages.iter().filter(|message| matches!(message, Message::View(..))).collect();
-    let [Message::View(_, _, view)] = views[..] else { panic!("not one view: {views:?}") };
-    assert!(std::str::from_utf8(view).unwrap().contains(r#""answered":5"#));
+    let [Message::View(view)] = views[..] else { panic!("not one view: {views:?}") };
+    assert!(std::str::from_utf8(&view.message).unwrap().contains(r#""answered":5"#));
 }
 
 #[test]
@@ -136,8 +137,7 @@ fn a_failed_post_is_made_good_after_a_while_and_a_gone_connection_is_deleted() {
     let mut board = Board::new(Duration::from_secs(1));
     refresh(&mut board, "campaign:c", 1);
     let mut audience = audience(&mut board, vec![connection("a", &[("campaign:c", "")])]);
-    let failed =
-        |end| Receipt { connection: "a".to_owned(), got: Vec::new(), unsent: Vec::new(), posted: 0, end: Err(end) };
+    let failed = |end| Receipt { end: Err(end), ..Receipt::to("a".to_owned()) };
     due(&mut audience, &board, T0);
     assert!(!audience.note(failed(PostError::Limited), T0));
     assert!(due(&mut audience, &board, T0).is_empty(), "left alone for now");
@@ -229,13 +229,8 @@ fn a_notice_that_did_not_arrive_is_told_when_the_connection_is_free_again() {
         Message::Notice(notice) => Some(notice.clone()),
         Message::View(..) => None,
     });
-    let receipt = Receipt {
-        connection: parcel.connection.clone(),
-        got: Vec::new(),
-        unsent: unsent.collect(),
-        posted: 0,
-        end: Err(PostError::Limited),
-    };
+    let receipt =
+        Receipt { unsent: unsent.collect(), end: Err(PostError::Limited), ..Receipt::to(parcel.connection.clone()) };
     audience.note(receipt, T0);
     board.clear_notices();
     assert_eq!(due(&mut audience, &board, at(500))[0].messages, parcel.messages);

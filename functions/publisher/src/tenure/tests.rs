@@ -17,6 +17,7 @@ use views::Reader;
 use super::*;
 
 mod closing;
+mod metrics;
 
 #[path = "../../../../shared/store/tests/dynamodb/table.rs"]
 #[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
@@ -38,6 +39,7 @@ struct Notebook {
 /// What the next calls come to.
 #[derive(Default)]
 struct Faults {
+    messages: VecDeque<PostError>,
     farewells: VecDeque<PostError>,
     closes: VecDeque<PostError>,
 }
@@ -48,8 +50,9 @@ impl Post for Notebook {
         let message: Value = serde_json::from_slice(&message).unwrap();
         let is_farewell = message["type"] == "error";
         self.posts.lock().unwrap().push((self.publisher, message));
-        let fault = if is_farewell { self.faults.lock().unwrap().farewells.pop_front() } else { None };
-        fault.map_or(Ok(()), Err)
+        let mut faults = self.faults.lock().unwrap();
+        let due = if is_farewell { &mut faults.farewells } else { &mut faults.messages };
+        due.pop_front().map_or(Ok(()), Err)
     }
 
     async fn close(&self, connection_id: &str) -> Result<(), PostError> {
@@ -88,6 +91,7 @@ struct Stage {
     committer: Committer<Channels>,
     posts: Posts,
     faults: Arc<Mutex<Faults>>,
+    metrics: Arc<Mutex<Vec<Value>>>,
     offset: i64,
 }
 
@@ -106,6 +110,7 @@ impl Stage {
             leases: table.leases(),
             posts: Arc::default(),
             faults: Arc::default(),
+            metrics: Arc::default(),
             offset: 0,
         };
         stage.connect(connection).await;
@@ -145,6 +150,8 @@ impl Stage {
             overview_interval: Duration::from_secs(1),
             clock: runtime::clock::now,
         };
+        let lines = Arc::clone(&self.metrics);
+        let print = move |line: &[u8]| lines.lock().unwrap().push(serde_json::from_slice(line).unwrap());
         Tenure {
             shard: 0,
             owner: name.to_owned(),
@@ -154,6 +161,7 @@ impl Stage {
             kafka_cluster: None,
             leases: self.leases.clone(),
             desk,
+            metrics: Metrics::new("Livefold/test".to_owned(), print),
         }
     }
 

@@ -22,15 +22,23 @@ use crate::{
 /// client puts the path of `AWS_LAMBDA_RUNTIME_API` before its own.
 pub(super) const RUNTIME: &str = "/_aws/runtime";
 
+/// Where the Invoke API takes invocations.
+pub(crate) const INVOCATIONS: &str = "/2015-03-31/functions/{function}/invocations";
+
 /// Both APIs.
 pub(crate) fn router(host: Arc<Host>) -> Router {
+    let invocations = Router::new().route(INVOCATIONS, post(invoke)).layer(DefaultBodyLimit::max(MAX_PAYLOAD));
+    runtime_router(host.clone()).merge(invocations.with_state(host))
+}
+
+/// The Runtime API alone.
+pub(crate) fn runtime_router(host: Arc<Host>) -> Router {
     let runtime = format!("{RUNTIME}/{{function}}/{{process}}/2018-06-01/runtime");
     Router::new()
         .route(&format!("{runtime}/invocation/next"), get(next))
         .route(&format!("{runtime}/invocation/{{request}}/response"), post(response))
         .route(&format!("{runtime}/invocation/{{request}}/error"), post(error))
         .route(&format!("{runtime}/init/error"), post(|| async { StatusCode::ACCEPTED }))
-        .route("/2015-03-31/functions/{function}/invocations", post(invoke))
         .layer(DefaultBodyLimit::max(MAX_PAYLOAD))
         .with_state(host)
 }

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use super::{Launch, Log, ProcessStatus, process::Process};
+use super::{Launch, Log, ProcessStatus, Started, process::Process};
 use crate::{console, invoke::InvokeError};
 
 /// A function runs at most this many invocations at a time, each in a process of its own; more wait. Each process takes
@@ -53,13 +53,19 @@ impl Pool {
 
     /// Starts a process, unless there is one.
     pub(super) async fn warm(&self) {
-        if !self.processes().all.is_empty() {
-            return;
+        if self.processes().all.is_empty() {
+            let _ = self.start().await;
         }
-        let Ok(_permit) = self.permits.acquire().await else { return };
-        let Ok((id, process)) = self.take() else { return };
-        let _ = process.ready().await;
+    }
+
+    /// Starts a process, unless one is idle, and waits until it is ready.
+    pub(super) async fn start(&self) -> Result<Started, InvokeError> {
+        let _permit = self.permits.acquire().await.map_err(|_| InvokeError::ShuttingDown)?;
+        let (id, process) = self.take()?;
+        let ready = process.ready().await;
         self.give_back(id, &process);
+        ready?;
+        Ok(Started { pid: process.pid(), took: process.cold_start().unwrap_or_default() })
     }
 
     fn take(&self) -> Result<(u64, Arc<Process>), InvokeError> {

@@ -75,6 +75,33 @@ async fn an_expired_lease_is_taken_and_its_holder_finds_out() {
 }
 
 #[tokio::test]
+async fn who_takes_a_lease_that_its_holder_let_expire_is_told_so_also_when_it_asks_again() {
+    let leases = leases().await;
+    assert!(!held(&leases, "a", now()).await.was_expired(), "nobody had it");
+    let lease = held(&leases, "b", after(10)).await;
+    assert!(lease.was_expired());
+    assert!(held(&leases, "b", after(11)).await.was_expired(), "the first answer may have been lost");
+    assert!(leases.renew(0, &lease, after(12), TTL).await.unwrap().unwrap().was_expired());
+    assert!(held(&leases, "c", after(60)).await.was_expired(), "one after the other");
+}
+
+#[tokio::test]
+async fn a_lease_that_was_given_back_or_handed_over_was_not_let_expire() {
+    let leases = leases().await;
+    let lease = held(&leases, "a", now()).await;
+    leases.release(0, &lease, None, after(1)).await.unwrap();
+    let lease = held(&leases, "b", after(60)).await;
+    assert!(!lease.was_expired(), "given back, if long ago");
+    leases.release(0, &lease, Some("c"), after(61)).await.unwrap();
+    let lease = held(&leases, "c", after(61)).await;
+    assert!(!lease.was_expired(), "handed over");
+    leases.release(0, &lease, Some("ghost"), after(62)).await.unwrap();
+    let lease = held(&leases, "d", after(62).plus(HANDOVER)).await;
+    assert!(!lease.was_expired(), "handed over to somebody who never came");
+    assert!(held(&leases, "e", after(120)).await.was_expired(), "the hand-over is long past");
+}
+
+#[tokio::test]
 async fn a_holder_that_lost_its_lease_and_took_it_again_is_fenced_by_its_old_token() {
     let leases = leases().await;
     let old = held(&leases, "a", now()).await;

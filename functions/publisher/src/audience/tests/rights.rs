@@ -30,8 +30,8 @@ fn guest(id: &str, sees_names: bool, answered: &str) -> Connection {
 
 /// The bytes of a parcel's only message.
 fn view(parcel: &Parcel) -> &[u8] {
-    let [Message::View(_, _, view)] = &parcel.messages[..] else { panic!("not one view: {parcel:?}") };
-    view
+    let [Message::View(view)] = &parcel.messages[..] else { panic!("not one view: {parcel:?}") };
+    &view.message
 }
 
 /// The names in a parcel's only message.

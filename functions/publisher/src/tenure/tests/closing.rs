@@ -49,7 +49,7 @@ impl Stage {
     }
 
     /// Counts calls, so that there always is a new view, until the publisher ends.
-    async fn answer_calls_until_ended(&mut self, serving: JoinHandle<Result<End, StoreError>>) -> End {
+    pub(super) async fn answer_calls_until_ended(&mut self, serving: JoinHandle<Result<End, StoreError>>) -> End {
         for _ in 0..1000 {
             if serving.is_finished() {
                 return serving.await.unwrap().unwrap();

@@ -1,0 +1,181 @@
+//! What is counted of a batch, as the line that CloudWatch reads.
+#![expect(clippy::unwrap_used, reason = "clippy knows tests only by their attribute")]
+
+#[expect(dead_code, reason = "these tests look at lines, not into storage")]
+mod memory;
+
+use std::{
+    cell::Cell,
+    sync::{Arc, Mutex},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ingest::{
+    batch::Reading,
+    handler,
+    intake::{Intake, IntakeError},
+};
+use lambda_runtime::{Context, LambdaEvent};
+use memory::{Fault, Memory};
+use projections::{TenantId, Timestamp};
+use runtime::metrics::Metrics;
+use serde_json::{Value, json};
+
+/// When the batch comes; it is stored 40 ms later.
+const BEGAN_AT: i64 = 1_768_473_000_000;
+
+struct Container {
+    memory: Memory,
+    intake: Intake<Memory>,
+    metrics: Metrics,
+    lines: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Container {
+    fn start() -> Self {
+        let (memory, lines) = (Memory::default(), Arc::<Mutex<Vec<Value>>>::default());
+        let printed = Arc::clone(&lines);
+        let print = move |line: &[u8]| printed.lock().unwrap().push(serde_json::from_slice(line).unwrap());
+        Self {
+            intake: Intake::new(
+                memory.clone(),
+                Reading { default_tenant: Some(TenantId::parse("acme").unwrap()), epoch: 1 },
+            ),
+            memory,
+            metrics: Metrics::new("Livefold/test".to_owned(), print),
+            lines,
+        }
+    }
+
+    /// Takes a payload in: the outcome, and the one line that it makes.
+    async fn handle(&self, payload: &Value) -> (Result<(), IntakeError>, Value) {
+        let looks = Cell::new(0);
+        let clock = || Timestamp::from_millis(BEGAN_AT + looks.replace(looks.get() + 40));
+        let event = LambdaEvent::new(serde_json::value::to_raw_value(payload).unwrap(), Context::default());
+        let outcome = handler::handle(&self.intake, event, clock, &self.metrics).await;
+        let mut lines = std::mem::take(&mut *self.lines.lock().unwrap());
+        assert_eq!(lines.len(), 1, "one line a batch: {lines:?}");
+        (outcome, lines.remove(0))
+    }
+}
+
+fn record(partition: i32, offset: i64, timestamp: i64, value: &str) -> Value {
+    json!({
+        "topic": "campaign.events.v1", "partition": partition, "offset": offset, "timestamp": timestamp,
+        "timestampType": "CREATE_TIME", "value": STANDARD.encode(value), "headers": [],
+    })
+}
+
+fn call(offset: i64, timestamp: i64) -> Value {
+    record(0, offset, timestamp, r#"{"eventType":"call_queued","campaignId":"c","phoneNumber":"+15550100"}"#)
+}
+
+fn msk_event(records: &[Value]) -> Value {
+    json!({ "eventSource": "aws:kafka", "records": { "campaign.events.v1-0": records } })
+}
+
+/// The head of a line with these metrics.
+fn head(metrics: &Value) -> Value {
+    json!({
+        "Timestamp": BEGAN_AT + 40,
+        "CloudWatchMetrics": [{ "Namespace": "Livefold/test", "Dimensions": [[]], "Metrics": metrics }],
+    })
+}
+
+#[tokio::test]
+async fn a_batch_that_is_stored_makes_one_line_that_says_what_became_of_its_records() {
+    let container = Container::start();
+    container.handle(&msk_event(&[call(5, BEGAN_AT)])).await.0.unwrap();
+    let batch = msk_event(&[
+        // Delivered again, and the oldest.
+        call(5, BEGAN_AT - 900),
+        call(6, BEGAN_AT - 800),
+        call(7, BEGAN_AT - 700),
+        record(0, 8, BEGAN_AT - 600, "garbage"),
+        record(0, 9, BEGAN_AT - 500, r#"{"eventType":"call_queued","campaignId":"d"}"#),
+    ]);
+    let (outcome, line) = container.handle(&batch).await;
+    outcome.unwrap();
+    assert_eq!(
+        line,
+        json!({
+            "_aws": head(&json!([
+                {"Name": "RecordsIn", "Unit": "Count"},
+                {"Name": "RecordsApplied", "Unit": "Count"},
+                {"Name": "RecordsSeen", "Unit": "Count"},
+                {"Name": "RecordsQuarantined", "Unit": "Count"},
+                {"Name": "OffsetRegressions", "Unit": "Count"},
+                {"Name": "CommitConflicts", "Unit": "Count"},
+                {"Name": "SlicesCommitted", "Unit": "Count"},
+                {"Name": "RecordAge", "Unit": "Milliseconds"},
+                {"Name": "BatchDuration", "Unit": "Milliseconds"},
+            ])),
+            "topic": "campaign.events.v1",
+            "RecordsIn": 5,
+            "RecordsApplied": 3,
+            "RecordsSeen": 1,
+            "RecordsQuarantined": 1,
+            "OffsetRegressions": 0,
+            "CommitConflicts": 0,
+            "SlicesCommitted": 2,
+            "RecordAge": 940,
+            "BatchDuration": 40,
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_batch_that_is_not_stored_counts_as_failed_and_as_nothing_else() {
+    let container = Container::start();
+    container.memory.state().faults = vec![Some(Fault::Before)];
+    let (outcome, line) = container.handle(&msk_event(&[call(5, BEGAN_AT)])).await;
+    assert!(matches!(outcome, Err(IntakeError::NotStored { .. })));
+    let failed = |error| {
+        let head = head(&json!([{"Name": "BatchesFailed", "Unit": "Count"}]));
+        json!({ "_aws": head, "error": error, "BatchesFailed": 1 })
+    };
+    assert_eq!(line, failed("NotStored"));
+    let (outcome, line) = container.handle(&json!({"Records": []})).await;
+    assert!(matches!(outcome, Err(IntakeError::NotAnEvent(_))));
+    assert_eq!(line, failed("NotAnEvent"));
+}
+
+#[tokio::test]
+async fn writers_that_meet_and_topics_made_again_are_counted() {
+    let (one, other) = (Container::start(), Container::start());
+    one.handle(&msk_event(&[call(5, BEGAN_AT)])).await.0.unwrap();
+    // Somebody else goes on from there; the first does not know yet.
+    other.handle(&msk_event(&[call(6, BEGAN_AT)])).await.0.unwrap();
+    let newer = other.memory.state().slices.clone();
+    one.memory.state().slices = newer;
+    let (_, line) = one.handle(&msk_event(&[call(7, BEGAN_AT)])).await;
+    assert_eq!((&line["CommitConflicts"], &line["RecordsApplied"]), (&json!(1), &json!(1)));
+    let (_, line) = one.handle(&msk_event(&[call(0, BEGAN_AT + 1)])).await;
+    assert_eq!((&line["OffsetRegressions"], &line["RecordsSeen"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test]
+async fn the_oldest_record_makes_the_age_bad_ones_with_it_and_a_clock_that_leads_makes_none() {
+    let container = Container::start();
+    let bad = record(0, 4, BEGAN_AT - 5_000, "garbage");
+    let (_, line) = container.handle(&msk_event(&[call(3, BEGAN_AT - 1_000), bad])).await;
+    assert_eq!(line["RecordAge"], 5_040);
+    let (_, line) = container.handle(&msk_event(&[call(5, BEGAN_AT + 60_000)])).await;
+    assert_eq!(line["RecordAge"], 0);
+}
+
+#[tokio::test]
+async fn a_record_without_a_time_has_no_age() {
+    let container = Container::start();
+    let (_, line) = container.handle(&msk_event(&[call(3, -1), call(4, 0), call(5, BEGAN_AT)])).await;
+    assert_eq!((&line["RecordAge"], &line["RecordsIn"]), (&json!(40), &json!(3)));
+    let (_, line) = container.handle(&msk_event(&[call(6, -1)])).await;
+    assert_eq!((line.get("RecordAge"), &line["RecordsIn"]), (None, &json!(1)));
+}
+
+#[tokio::test]
+async fn nothing_of_a_records_value_is_in_a_line() {
+    let container = Container::start();
+    let (_, line) = container.handle(&msk_event(&[call(3, BEGAN_AT), record(0, 4, BEGAN_AT, "+15550100")])).await;
+    assert!(!line.to_string().contains("555") && !line.to_string().contains("acme"), "{line}");
+}

@@ -1,0 +1,101 @@
+//! A function whose environment lacks a variable, or has one that makes no sense, does not start, and says which it is.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Stdio,
+    time::Duration,
+};
+
+use e2e::function_binary;
+use tokio::process::Command;
+
+const FUNCTIONS: [&str; 8] =
+    ["auth-api", "health-api", "ingest", "metrics-api", "publisher", "ws-connect", "ws-disconnect", "ws-message"];
+
+/// Every variable that any function may ask for: one that it takes, and one that it must not take, where there is such.
+const VARIABLES: [(&str, &str, Option<&str>); 20] = [
+    ("ALLOWED_ORIGINS", "https://dashboard.example.com", Some("dashboard.example.com/")),
+    ("CHANNELS_TABLE", "channels", None),
+    ("CHANNEL_ID_LENGTH", "128", Some("129")),
+    ("CONNECTIONS_PER_TENANT", "10000", Some("many")),
+    ("CONNECTIONS_PER_USER", "25", Some("0")),
+    ("CONNECTIONS_TABLE", "connections", None),
+    ("CONNECTIONS_URL", "http://127.0.0.1:1/api/ws", None),
+    ("DEFAULT_TENANT", "acme", Some("ac#me")),
+    ("MESSAGES_PER_MINUTE", "120", Some("-1")),
+    ("MESSAGE_BYTES", "8192", Some("32769")),
+    ("OVERVIEW_INTERVAL_MS", "1000", Some("1s")),
+    ("PUBLISHER_FUNCTION", "publisher", None),
+    ("REQUESTS_PER_MINUTE", "600", Some("1e3")),
+    ("RETENTION_DAYS", "30", Some("30 days")),
+    ("SHARDS", "1", Some("0")),
+    ("SUBSCRIPTIONS_PER_CONNECTION", "100", Some("100.5")),
+    ("TICK_MS", "100", Some("0x64")),
+    ("TOKEN_SECRET_ID", "secret", None),
+    ("TOKEN_SIGNING", "secret", Some("nobody")),
+    ("TOPIC_EPOCH", "1", Some("4294967296")),
+];
+
+/// With all that it asks for it goes on until it finds that there is neither a Lambda nor an AWS.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What a function has to say of an environment before it ends.
+async fn start(function: &str, environment: &BTreeMap<&str, &str>) -> String {
+    let child = Command::new(function_binary(function).unwrap())
+        .env_clear()
+        // Nobody listens there.
+        .envs([("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1")])
+        .envs([("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
+        .envs(environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").unwrap();
+    assert!(!output.status.success(), "{function} is content with {environment:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// The variable that is said to be missing or wrong.
+fn named(said: &str) -> Option<&str> {
+    said.split_once("the environment variable ")?.1.split(' ').next()
+}
+
+#[tokio::test]
+async fn a_function_names_each_variable_that_it_misses_and_each_that_makes_no_sense() {
+    let mut tried = BTreeSet::new();
+    for function in FUNCTIONS {
+        let mut environment = BTreeMap::new();
+        // From nothing to all that it needs: each start names one more.
+        loop {
+            let said = start(function, &environment).await;
+            let Some(missing) = named(&said) else { break };
+            assert!(said.contains("is not set"), "{function} misses {missing} and says {said}");
+            let known = VARIABLES.iter().find(|(name, ..)| *name == missing);
+            let (name, good, _) =
+                known.unwrap_or_else(|| panic!("{function} misses {missing}, which is not known here"));
+            assert_eq!(environment.insert(*name, *good), None, "{function} has {name} and misses it still");
+        }
+        assert!(!environment.is_empty(), "{function} starts with nothing");
+        for (name, _, bad) in VARIABLES {
+            let Some(bad) = bad else { continue };
+            let wrong = environment.iter().map(|(name, value)| (*name, *value)).chain([(name, bad)]).collect();
+            let said = start(function, &wrong).await;
+            if environment.contains_key(name) {
+                assert_eq!(named(&said), Some(name), "{function} has {name}={bad} and says {said}");
+                assert!(!said.contains(bad), "{function} repeats what {name} is: {said}");
+                tried.insert(name);
+            } else if named(&said) == Some(name) {
+                // It is one of those that may be left out.
+                tried.insert(name);
+            }
+        }
+    }
+    let known = VARIABLES.iter().filter(|(.., bad)| bad.is_some()).map(|(name, ..)| *name);
+    let untried: Vec<_> = known.filter(|name| !tried.contains(name)).collect();
+    assert!(untried.is_empty(), "no function takes {untried:?} amiss");
+}
