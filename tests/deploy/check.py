@@ -10,7 +10,7 @@ import cloud
 import steps
 
 STEPS = [
-    #steps.nonsense_is_refused,
+    steps.nonsense_is_refused,
     steps.deploy,
     steps.alarms_and_dashboard,
     steps.health,

@@ -3,8 +3,9 @@
 Everything that the checks look at is ministack's own: the change sets, IAM's decisions, the APIs, DynamoDB, the schedule,
 and the processes of the functions. Added here are resource types that it refuses to know and that have no effect of their
 own in an emulator (route responses, rules of security groups, MSK's clusters); the import of an HTTP API's routes from
-OpenAPI, which is how SAM writes them; alarms that compute with several metrics, of which the first is kept; and the few
-answers of MSK that the function `topics` asks for.
+OpenAPI, which is how SAM writes them; alarms that compute with several metrics, of which the first is kept; the attributes of
+what an update leaves alone in a nested stack, which it forgets; and the few answers of MSK that the function `topics` asks for,
+with the resources that IAM decides about.
 """
 
 import json
@@ -12,6 +13,7 @@ import re
 import urllib.parse
 
 from ministack.app import main
+from ministack.core import iam_actions
 from ministack.core.responses import new_uuid
 from ministack.services import apigateway, ec2, msk
 from ministack.services.cloudformation import provisioners
@@ -123,6 +125,25 @@ provisioners._RESOURCE_HANDLERS.update({
 })
 
 
+# Attributes of resources, by stack and name.
+attributes_of = {}
+
+
+def provision(kind, name, properties, stack):
+    physical_id, attributes = ministacks_provision(kind, name, properties, stack)
+    attributes_of[stack, name] = attributes
+    return physical_id, attributes
+
+
+def update(kind, physical_id, old, new, stack, name=None, attributes=None):
+    attributes = attributes or attributes_of.get((stack, name))
+    return ministacks_update(kind, physical_id, old, new, stack, name, attributes)
+
+
+ministacks_provision, provisioners._provision_resource = provisioners._provision_resource, provision
+ministacks_update, provisioners._update_resource = provisioners._update_resource, update
+
+
 def describe_cluster_v2(arn):
     cluster = msk._clusters.get(arn)
     if cluster is None:
@@ -149,6 +170,21 @@ def topics_of(method, arn, body):
         return 409, {"message": "it exists", "errorType": "TopicExistsException"}
     made[topic["topicName"]] = topic
     return 200, {"topicArn": arn.replace(":cluster/", ":topic/") + "/" + topic["topicName"], "status": "CREATING"}
+
+
+def resource_of(service, method, path, *more):
+    """What IAM decides about, as the service authorization reference has it; ministack misreads an ARN in MSK's paths."""
+    match = re.fullmatch(r"/(?:api/v2|v1)/clusters/(arn:[^/]+/[^/]+/[^/]+)(/.*)?", urllib.parse.unquote(path))
+    if service != "kafka" or match is None:
+        return ministacks_resource_of(service, method, path, *more)
+    if match[2] == "/bootstrap-brokers":
+        return "*"
+    if match[2] == "/topics" and method == "POST":
+        return match[1].replace(":cluster/", ":topic/") + "/*"
+    return match[1]
+
+
+ministacks_resource_of, iam_actions.extract_resource_arn = iam_actions.extract_resource_arn, resource_of
 
 
 async def handle_msk(method, path, headers, body, query):
