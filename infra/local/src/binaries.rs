@@ -34,10 +34,10 @@ pub(crate) async fn build() -> anyhow::Result<PathBuf> {
 
 /// Builds these binaries in release, whatever this program's own profile is, and returns the folder that they are in.
 ///
-/// With `--bin` and no `--package`, as `sam build` has it done: they are what is deployed, with the same features of
-/// dependencies.
+/// By package, as `sam build` has it done (`CargoLambda.toml`): they are what is deployed, with the features of dependencies
+/// that the functions alone want.
 pub(crate) async fn build_release(binaries: &[&str]) -> anyhow::Result<PathBuf> {
-    let binaries = binaries.iter().flat_map(|binary| ["--bin", *binary]);
+    let binaries = binaries.iter().flat_map(|binary| ["--package", *binary, "--bin", *binary]);
     let arguments: Vec<_> = std::iter::once("--release").chain(binaries).collect();
     cargo_build(&arguments).await?;
     Ok(own_folder()?.with_file_name("release"))
