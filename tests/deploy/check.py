@@ -35,17 +35,17 @@ def main():
     arguments = arguments.parse_args()
 
     started = time.monotonic()
-    with cloud.Cloud(arguments.build, arguments.architecture, arguments.log) as aws:
-        for step in STEPS:
-            name = step.__name__.replace("_", " ")
-            begun = time.monotonic()
-            try:
-                told = step(aws)
-            except Exception as error:
-                traceback.print_exc(file=sys.stdout)
-                print(f"deploy: FAILED at “{name}”: {error} (logs in {arguments.log})")
-                return 1
-            print(f"  ✓ {name:<44} {time.monotonic() - begun:6.1f} s  {told or ''}", flush=True)
+    aws = cloud.Cloud(arguments.build, arguments.architecture, arguments.log)
+    for step in STEPS:
+        name = step.__name__.replace("_", " ")
+        begun = time.monotonic()
+        try:
+            told = step(aws)
+        except Exception as error:
+            traceback.print_exc(file=sys.stdout)
+            print(f"deploy: FAILED at “{name}”: {error} (logs in {arguments.log})")
+            return 1
+        print(f"  ✓ {name:<44} {time.monotonic() - begun:6.1f} s  {told or ''}", flush=True)
     print(f"deploy: passed, {len(STEPS)} steps in {time.monotonic() - started:.0f} s")
     return 0
 

@@ -205,7 +205,7 @@ def scheduled_publisher_pushes(aws):
     return f"{pushed} pushes, none missed across the hand-over"
 
 
-# A function, and what its role must not do: (service, operation, arguments with {Resource} and {Output} names).
+# A function, what its role must not do, and to what.
 FORBIDDEN = [
     ("MetricsApi", "dynamodb:PutItem", "ChannelsTable"),
     ("HealthApi", "dynamodb:Query", "ChannelsTable"),
