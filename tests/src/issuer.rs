@@ -24,11 +24,11 @@ pub const AUDIENCE: &str = "livefold";
 /// An issuer; it is gone when this is dropped.
 pub struct Issuer {
     url: String,
-    desk: Arc<Desk>,
+    shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
 
-struct Desk {
+struct Shared {
     url: String,
     keys: Mutex<Vec<Arc<Key>>>,
     generation: AtomicUsize,
@@ -41,7 +41,7 @@ impl Issuer {
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let desk = Arc::new(Desk {
+        let shared = Arc::new(Shared {
             url: url.clone(),
             keys: Mutex::new(Vec::new()),
             generation: AtomicUsize::new(0),
@@ -51,12 +51,12 @@ impl Issuer {
         let routes = Router::new()
             .route("/.well-known/openid-configuration", get(configuration))
             .route("/jwks.json", get(key_set))
-            .with_state(desk.clone());
+            .with_state(shared.clone());
         let server = tokio::spawn(async move {
             // It ends with the test.
             let _ = axum::serve(listener, routes).await;
         });
-        let issuer = Self { url, desk, server };
+        let issuer = Self { url, shared, server };
         issuer.rotate();
         Ok(issuer)
     }
@@ -76,25 +76,25 @@ impl Issuer {
 
     /// Puts new keys in the place of the old ones, which it publishes no more.
     pub fn rotate(&self) {
-        let generation = self.desk.generation.fetch_add(1, Ordering::Relaxed);
+        let generation = self.shared.generation.fetch_add(1, Ordering::Relaxed);
         let key = |algorithm: Algorithm| Arc::new(Key::new(algorithm, format!("{}-{generation}", algorithm.name())));
-        *self.desk.keys() = Algorithm::PUBLIC.map(key).to_vec();
+        *self.shared.keys() = Algorithm::PUBLIC.map(key).to_vec();
     }
 
     /// It takes connections and answers nothing, from now on: worse than one that refuses.
     pub fn fall_silent(&self) {
-        self.desk.is_silent.store(true, Ordering::Relaxed);
+        self.shared.is_silent.store(true, Ordering::Relaxed);
     }
 
     /// It answers again.
     pub fn answer(&self) {
-        self.desk.is_silent.store(false, Ordering::Relaxed);
+        self.shared.is_silent.store(false, Ordering::Relaxed);
     }
 
     /// How often anything was asked for.
     #[must_use]
     pub fn fetches(&self) -> usize {
-        self.desk.fetches.load(Ordering::Relaxed)
+        self.shared.fetches.load(Ordering::Relaxed)
     }
 
     /// The key that it signs with now.
@@ -103,7 +103,7 @@ impl Issuer {
     /// When the algorithm is none that it has.
     #[must_use]
     pub fn key(&self, algorithm: Algorithm) -> Arc<Key> {
-        let keys = self.desk.keys();
+        let keys = self.shared.keys();
         keys.iter().find(|key| key.algorithm() == algorithm).expect("an algorithm of public keys").clone()
     }
 
@@ -126,12 +126,12 @@ impl Drop for Issuer {
     }
 }
 
-impl Desk {
+impl Shared {
     fn keys(&self) -> MutexGuard<'_, Vec<Arc<Key>>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn be_asked(&self) {
+    async fn count_fetch(&self) {
         self.fetches.fetch_add(1, Ordering::Relaxed);
         if self.is_silent.load(Ordering::Relaxed) {
             pending::<()>().await;
@@ -139,14 +139,14 @@ impl Desk {
     }
 }
 
-async fn configuration(State(desk): State<Arc<Desk>>) -> Json<Value> {
-    desk.be_asked().await;
-    Json(json!({"issuer": desk.url, "jwks_uri": format!("{}/jwks.json", desk.url)}))
+async fn configuration(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    shared.count_fetch().await;
+    Json(json!({"issuer": shared.url, "jwks_uri": format!("{}/jwks.json", shared.url)}))
 }
 
-async fn key_set(State(desk): State<Arc<Desk>>) -> Json<Value> {
-    desk.be_asked().await;
-    let mut keys: Vec<Value> = desk.keys().iter().map(|key| key.jwk()).collect();
+async fn key_set(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    shared.count_fetch().await;
+    let mut keys: Vec<Value> = shared.keys().iter().map(|key| key.jwk()).collect();
     // Issuers publish keys for other uses beside, and of kinds that nobody here knows.
     keys.push(
         json!({"kty": "RSA", "use": "enc", "kid": "for-encryption", "alg": "RSA-OAEP", "n": "AQAB", "e": "AQAB"}),

@@ -1,7 +1,7 @@
 //! From a request to a ticket, or to somebody's access ended.
 
+use admission::RestAdmission;
 use auth::{Action, Principal};
-use front::Front;
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{HeaderValue, StatusCode, header},
@@ -9,18 +9,18 @@ use lambda_http::{
 };
 use projections::Timestamp;
 use protocol::{ErrorCode, rest};
-use runtime::audit::{self, Audit, Happened};
+use runtime::audit::{self, Audit, AuditEvent};
 use serde::Serialize;
 
 use crate::{
-    revocation::{Registry, Revoked, Whom},
+    revocation::{Registry, RevocationTarget, Revoked},
     route::Route,
     ticket::{Issued, Mint},
 };
 
 /// What answers requests.
 pub(crate) struct Api {
-    pub(crate) front: Front,
+    pub(crate) admission: RestAdmission,
     pub(crate) mint: Mint,
     pub(crate) registry: Registry,
 }
@@ -38,13 +38,13 @@ impl Visitor<'_> {
         if auth::allows(&self.principal, action) {
             return Ok(());
         }
-        Err(front::deny(&self.principal, None, self.source_ip))
+        Err(admission::deny(&self.principal, None, self.source_ip))
     }
 
     /// Writes into the audit trail what the principal did.
-    fn record(&self, happened: Happened, reason: Option<&str>, target: Option<&str>) {
+    fn record(&self, event: AuditEvent, reason: Option<&str>, target: Option<&str>) {
         let (principal, source_ip) = (Some(&self.principal), self.source_ip);
-        audit::record(happened, &Audit { principal, channel: None, reason, source_ip, target });
+        audit::record(event, &Audit { principal, channel: None, reason, source_ip, target });
     }
 }
 
@@ -57,7 +57,7 @@ impl Api {
     async fn follow(&self, request: &Request, now: Timestamp) -> Result<Response<Body>, ErrorCode> {
         let route = Route::of(request.method(), request.raw_http_path())?;
         let source_ip = source_ip(request);
-        let principal = self.front.admit(request.headers(), source_ip, now).await?;
+        let principal = self.admission.admit(request.headers(), source_ip, now).await?;
         let visitor = Visitor { principal, source_ip, now };
         Ok(match route {
             Route::Ticket => succeed(&self.ticket(&visitor).await?),
@@ -68,19 +68,19 @@ impl Api {
     async fn ticket(&self, visitor: &Visitor<'_>) -> Result<Issued, ErrorCode> {
         visitor.check(Action::Connect)?;
         let issued = self.mint.issue(&visitor.principal, visitor.now).await?;
-        visitor.record(Happened::Ticket, None, None);
+        visitor.record(AuditEvent::Ticket, None, None);
         Ok(issued)
     }
 
     async fn revoke(&self, visitor: &Visitor<'_>, body: &[u8]) -> Result<Revoked, ErrorCode> {
         visitor.check(Action::Revoke)?;
-        let whom = Whom::parse(body)?;
+        let target = RevocationTarget::parse(body)?;
         let tenant = &visitor.principal.tenant;
-        self.registry.revoke(tenant, &whom, visitor.now).await.map_err(|error| front::failed(&error))?;
+        self.registry.revoke(tenant, &target, visitor.now).await.map_err(|error| admission::failed(&error))?;
         // It holds from here on, whatever becomes of the connections.
-        let target = whom.user().map(|user| auth::pseudonym(&visitor.principal.tenant, user));
-        visitor.record(Happened::Revoke, Some(whom.described()), target.as_deref());
-        self.registry.close(tenant, &whom, visitor.now).await.map_err(|error| front::failed(&error))
+        let pseudonym = target.user().map(|user| auth::pseudonym(&visitor.principal.tenant, user));
+        visitor.record(AuditEvent::Revoke, Some(target.described()), pseudonym.as_deref());
+        self.registry.close(tenant, &target, visitor.now).await.map_err(|error| admission::failed(&error))
     }
 }
 
@@ -95,11 +95,11 @@ fn source_ip(request: &Request) -> Option<&str> {
 #[expect(clippy::expect_used, reason = "strings and numbers with string keys")]
 fn succeed(data: &impl Serialize) -> Response<Body> {
     let data = serde_json::value::to_raw_value(data).expect("an answer is JSON");
-    front::respond(StatusCode::OK, rest::success(&data).into())
+    admission::respond(StatusCode::OK, rest::success(&data).into())
 }
 
 fn refuse(code: ErrorCode, now: Timestamp) -> Response<Body> {
-    let mut response = front::refuse(code, now);
+    let mut response = admission::refuse(code, now);
     if code == ErrorCode::MethodNotAllowed {
         // RFC 9110 §15.5.6 wants it.
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));

@@ -5,7 +5,7 @@ mod revocation;
 mod route;
 mod ticket;
 
-use front::Front;
+use admission::RestAdmission;
 use handler::Api;
 use lambda_http::{Error, Request, service_fn};
 use revocation::Registry;
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
     let variables = Variables::from_env();
     let clients = Clients::new(variables).await;
     let api = Api {
-        front: Front::new(&clients, variables).await?,
+        admission: RestAdmission::new(&clients, variables).await?,
         mint: Mint { tickets: clients.tickets()?, random: ticket::from_os },
         registry: Registry {
             revocations: clients.revocations()?,

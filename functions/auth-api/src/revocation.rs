@@ -19,24 +19,24 @@ const AT_ONCE: usize = 20;
 /// Whose access ends. The body names exactly one of them, and nothing else.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Whom {
+pub(crate) enum RevocationTarget {
     /// One user's.
     User(String),
     /// The whole tenant's. Spelled out, so that nothing left out by mistake means it.
     Everyone(bool),
 }
 
-impl Whom {
+impl RevocationTarget {
     /// Reads the body of a request.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ErrorCode> {
         // Serde would take a text for the name of a variant.
         let is_object = body.trim_ascii_start().starts_with(b"{") && body.len() <= MAX_BODY_BYTES;
-        let whom = is_object.then(|| serde_json::from_slice(body).ok()).flatten();
-        let can_be = |whom: &Self| match whom {
+        let target = is_object.then(|| serde_json::from_slice(body).ok()).flatten();
+        let can_be = |target: &Self| match target {
             Self::User(user) => auth::is_user(user),
             Self::Everyone(everyone) => *everyone,
         };
-        whom.filter(can_be).ok_or(ErrorCode::InvalidRequest)
+        target.filter(can_be).ok_or(ErrorCode::InvalidRequest)
     }
 
     /// Whose access ends, where it is one user's.
@@ -75,14 +75,24 @@ pub(crate) struct Revoked {
 
 impl Registry {
     /// Revokes the tokens issued until now: who comes in from now on finds it written down.
-    pub(crate) async fn revoke(&self, tenant: &TenantId, whom: &Whom, now: Timestamp) -> Result<(), StoreError> {
-        self.revocations.revoke(tenant, whom.user(), now).await
+    pub(crate) async fn revoke(
+        &self,
+        tenant: &TenantId,
+        target: &RevocationTarget,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.revocations.revoke(tenant, target.user(), now).await
     }
 
     /// Has the publishers close the connections that were opened with tokens revoked `now`. Where it fails half-way,
     /// revoking again does the rest.
-    pub(crate) async fn close(&self, tenant: &TenantId, whom: &Whom, now: Timestamp) -> Result<Revoked, StoreError> {
-        let ids = if let Some(user) = whom.user() {
+    pub(crate) async fn close(
+        &self,
+        tenant: &TenantId,
+        target: &RevocationTarget,
+        now: Timestamp,
+    ) -> Result<Revoked, StoreError> {
+        let ids = if let Some(user) = target.user() {
             self.of_user(tenant, user, now).await?
         } else {
             let connections = self.connections.of_tenant(tenant).await?.into_iter();
@@ -124,12 +134,12 @@ mod tests {
 
     #[test]
     fn exactly_one_of_a_user_and_everyone_is_named() {
-        let user = |name: &str| Ok(Whom::User(name.to_owned()));
+        let user = |name: &str| Ok(RevocationTarget::User(name.to_owned()));
         let long = |length: usize| format!(r#"{{"user":"{}"}}"#, "x".repeat(length));
-        assert_eq!(Whom::parse(br#"{"user":"ann"}"#), user("ann"));
-        assert_eq!(Whom::parse(b" {\"user\": \"a#b|c\"}\n"), user("a#b|c"));
-        assert_eq!(Whom::parse(br#"{"everyone":true}"#), Ok(Whom::Everyone(true)));
-        assert_eq!(Whom::parse(long(256).as_bytes()), user(&"x".repeat(256)));
+        assert_eq!(RevocationTarget::parse(br#"{"user":"ann"}"#), user("ann"));
+        assert_eq!(RevocationTarget::parse(b" {\"user\": \"a#b|c\"}\n"), user("a#b|c"));
+        assert_eq!(RevocationTarget::parse(br#"{"everyone":true}"#), Ok(RevocationTarget::Everyone(true)));
+        assert_eq!(RevocationTarget::parse(long(256).as_bytes()), user(&"x".repeat(256)));
         let padded = format!("{:<1025}", r#"{"user":"ann"}"#);
         for bad in [
             "",
@@ -157,8 +167,8 @@ mod tests {
             &long(257),
             &padded,
         ] {
-            assert_eq!(Whom::parse(bad.as_bytes()), Err(ErrorCode::InvalidRequest), "{bad:.80}");
+            assert_eq!(RevocationTarget::parse(bad.as_bytes()), Err(ErrorCode::InvalidRequest), "{bad:.80}");
         }
-        assert_eq!(Whom::parse(b"{\"user\":\"\xff\"}"), Err(ErrorCode::InvalidRequest));
+        assert_eq!(RevocationTarget::parse(b"{\"user\":\"\xff\"}"), Err(ErrorCode::InvalidRequest));
     }
 }

@@ -36,8 +36,8 @@ impl Mint {
             ErrorCode::Unavailable
         })?;
         let ticket = BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        let issued = self.tickets.issue(&front::digest(&ticket), principal, now).await;
-        issued.map_err(|error| front::failed(&error))?;
+        let issued = self.tickets.issue(&admission::digest(&ticket), principal, now).await;
+        issued.map_err(|error| admission::failed(&error))?;
         Ok(Issued { ticket, expires_at: now.plus(TICKET_LIFETIME).min(principal.expires_at) })
     }
 }

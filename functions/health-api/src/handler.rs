@@ -1,6 +1,6 @@
 //! From a request to liveness or readiness.
 
-use front::respond;
+use admission::respond;
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{HeaderValue, Method, StatusCode, header},

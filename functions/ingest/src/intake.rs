@@ -12,7 +12,7 @@ use store::{CommitError, Committed, Committer, Quarantined, SliceId, SliceKey, S
 use crate::{
     Bookkeeping, NotAnEvent,
     batch::{Bad, Batch, Change, Reading},
-    told::{Description, Told},
+    last_written::{Description, LastWritten},
 };
 
 /// Slices of a batch that are written at the same time; a write takes some 5 ms, so that 50 campaigns take 10.
@@ -25,7 +25,7 @@ const QUARANTINED_AT_ONCE: usize = 16;
 pub struct Intake<S> {
     committer: Committer<S>,
     reading: Reading,
-    told: Mutex<Told>,
+    last_written: Mutex<LastWritten>,
 }
 
 /// What has become of a batch's records.
@@ -70,7 +70,7 @@ pub enum IntakeError {
 impl<S: SliceTable + Bookkeeping> Intake<S> {
     /// An intake into `storage`.
     pub fn new(storage: S, reading: Reading) -> Self {
-        Self { committer: Committer::new(storage), reading, told: Mutex::default() }
+        Self { committer: Committer::new(storage), reading, last_written: Mutex::default() }
     }
 
     /// Stores all that the records of an MSK event say. Once this is `Ok` each record is counted, exactly once, or is
@@ -128,10 +128,10 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
     }
 
     async fn describe(&self, key: &SliceKey, description: Description, now: Timestamp) -> Result<(), StoreError> {
-        if self.told().is_news(key, &description) {
+        if self.last_written().is_due(key, &description) {
             let Description { listing, last_activity } = &description;
             self.storage().describe(&key.tenant, &key.channel, listing.as_ref(), *last_activity, now).await?;
-            self.told().described(key.clone(), description);
+            self.last_written().written(key.clone(), description);
         }
         Ok(())
     }
@@ -152,7 +152,7 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
             // One record from a clock that leads must not make the topic look alive for as long as it leads.
             *latest = (*latest).max((*at).min(now));
         }
-        latest.retain(|(tenant, topic), _| self.told().take_turn_to_note(tenant, topic, now));
+        latest.retain(|(tenant, topic), _| self.last_written().take_turn_to_write(tenant, topic, now));
         let notes = stream::iter(latest).map(async |((tenant, topic), latest)| {
             if let Err(error) = self.storage().note_records(tenant, topic, latest, now).await {
                 tracing::warn!(%error, %tenant, topic, "last record not noted");
@@ -165,8 +165,8 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
         self.committer.table()
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_written(&self) -> MutexGuard<'_, LastWritten> {
+        self.last_written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,8 +8,8 @@ mod bookkeeping;
 mod envelope;
 pub mod handler;
 pub mod intake;
+mod last_written;
 mod metrics;
-mod told;
 
 pub use bookkeeping::Bookkeeping;
 pub use envelope::NotAnEvent;

@@ -1,7 +1,7 @@
 //! From a request to a channel's view.
 
+use admission::RestAdmission;
 use auth::Action;
-use front::Front;
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -15,7 +15,7 @@ use crate::route;
 
 /// What answers requests.
 pub(crate) struct Api {
-    pub(crate) front: Front,
+    pub(crate) admission: RestAdmission,
     pub(crate) reader: Reader,
     /// The length of an id in the name of a channel.
     pub(crate) channel_id_length: usize,
@@ -36,14 +36,14 @@ impl Api {
         }
         let source_ip = source_ip(request);
         // What there is, is told to nobody who may not see it.
-        let principal = self.front.admit(request.headers(), source_ip, now).await?;
+        let principal = self.admission.admit(request.headers(), source_ip, now).await?;
         let channel = self.within(route::channel(request.raw_http_path())?)?;
         if !auth::allows(&principal, Action::Read(&channel)) {
-            return Err(front::deny(&principal, Some(&channel), source_ip));
+            return Err(admission::deny(&principal, Some(&channel), source_ip));
         }
         let sees_names = auth::allows(&principal, Action::SeeNames);
         let view = self.reader.view(&principal.tenant, &channel, sees_names, now).await;
-        let view = view.map_err(|error| front::failed(&error))?;
+        let view = view.map_err(|error| admission::failed(&error))?;
         if view.is_known { Ok(view) } else { Err(ErrorCode::NotFound) }
     }
 
@@ -71,9 +71,9 @@ fn show(view: &Rendered, asked: &HeaderMap) -> Response<Body> {
         .filter_map(|listed| listed.to_str().ok())
         .any(|listed| rest::matches(listed, &etag));
     let mut response = if has_it {
-        front::respond(StatusCode::NOT_MODIFIED, Body::Empty)
+        admission::respond(StatusCode::NOT_MODIFIED, Body::Empty)
     } else {
-        front::respond(StatusCode::OK, Body::Text(body))
+        admission::respond(StatusCode::OK, Body::Text(body))
     };
     // A cursor is digits and base64url, which a header may hold.
     if let Ok(etag) = HeaderValue::try_from(etag) {
@@ -83,7 +83,7 @@ fn show(view: &Rendered, asked: &HeaderMap) -> Response<Body> {
 }
 
 fn refuse(code: ErrorCode, now: Timestamp) -> Response<Body> {
-    let mut response = front::refuse(code, now);
+    let mut response = admission::refuse(code, now);
     if code == ErrorCode::MethodNotAllowed {
         // RFC 9110 §15.5.6 wants it.
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
@@ -124,7 +124,7 @@ mod tests {
 
     fn api(table: &TestTable) -> Api {
         Api {
-            front: Front {
+            admission: RestAdmission {
                 verifier: Verifier::fixed(KeySet::from_secrets([LOCAL_SECRET]).unwrap(), None),
                 origins: Origins::parse("https://dashboard.example.com").unwrap(),
                 revocations: table.revocations(),
@@ -255,11 +255,11 @@ mod tests {
         let mut api = api(&table);
         let foreign = CAMPAIGN.replace(r#""host""#, r#""origin": "https://elsewhere.example.net", "host""#);
         assert_eq!(refused(&api, &foreign).await, (403, json!("origin_not_allowed")));
-        api.front.requests_per_minute = 0;
+        api.admission.requests_per_minute = 0;
         let (response, body) = answer(&api, CAMPAIGN).await;
         assert_eq!((response.status().as_u16(), &body["error"]["code"]), (429, &json!("rate_limited")));
         assert_eq!(response.headers()[header::RETRY_AFTER], "60");
-        api.front.revocations.revoke(&TenantId::parse("acme").unwrap(), None, now()).await.unwrap();
+        api.admission.revocations.revoke(&TenantId::parse("acme").unwrap(), None, now()).await.unwrap();
         assert_eq!(refused(&api, CAMPAIGN).await, (401, json!("revoked")));
     }
 

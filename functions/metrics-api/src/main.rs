@@ -3,7 +3,7 @@
 mod handler;
 mod route;
 
-use front::Front;
+use admission::RestAdmission;
 use handler::Api;
 use lambda_http::{Error, Request, service_fn};
 use runtime::{Clients, Variables, clock, telemetry};
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
         tracing::warn!(%error, "no connection during init");
     }
     let api = Api {
-        front: Front::new(&clients, variables).await?,
+        admission: RestAdmission::new(&clients, variables).await?,
         reader: Reader::new(channels, clients.leases()?, variables.shards()?.get()),
         channel_id_length: variables.number("CHANNEL_ID_LENGTH", 1..=128)?,
     };

@@ -4,7 +4,7 @@ use auth::Principal;
 use gateway::{Post, PostError};
 use projections::Timestamp;
 use protocol::{ErrorCode, Rejection};
-use runtime::audit::{self, Audit, Happened};
+use runtime::audit::{self, Audit, AuditEvent};
 use store::{Connections, Ending};
 use tracing::{debug, warn};
 
@@ -76,7 +76,7 @@ impl Closing {
             }
             self.stage.is_closed = true;
             // Here and not at the end: API Gateway's `$disconnect` may forget the connection before we do.
-            audit::record(Happened::Expire, &self.audit());
+            audit::record(AuditEvent::Expire, &self.audit());
         }
         match connections.disconnect(&self.connection).await {
             Ok(()) => Outcome::Over,

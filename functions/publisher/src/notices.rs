@@ -2,31 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use projections::notice::{KEPT, News, Told};
+use projections::notice::{KEPT, NewNotices, NoticeMessage};
 
 /// Of each type the newest [`KEPT`] over all slices, oldest first. The first of a type says how many were left out.
-pub(crate) fn select(news: Vec<News>) -> Vec<Told> {
-    let mut by_type: BTreeMap<&str, Vec<Told>> = BTreeMap::new();
+pub(crate) fn select(news: Vec<NewNotices>) -> Vec<NoticeMessage> {
+    let mut by_type: BTreeMap<&str, Vec<NoticeMessage>> = BTreeMap::new();
     let mut left_out: BTreeMap<String, u64> = BTreeMap::new();
     for news in news {
-        for told in news.told {
-            by_type.entry(told.message_type).or_default().push(told);
+        for message in news.messages {
+            by_type.entry(message.message_type).or_default().push(message);
         }
         for (message_type, count) in news.left_out {
             *left_out.entry(message_type).or_default() += count;
         }
     }
     let mut selected = Vec::new();
-    for (message_type, mut told) in by_type {
+    for (message_type, mut messages) in by_type {
         // Stable: notices of one slice keep their order even at the same instant.
-        told.sort_by_key(|told| told.at);
-        let surplus = told.len().saturating_sub(KEPT);
+        messages.sort_by_key(|message| message.at);
+        let surplus = messages.len().saturating_sub(KEPT);
         let left_out = left_out.get(message_type).copied().unwrap_or(0) + surplus as u64;
-        let mut told = told.split_off(surplus);
-        if let (true, Some(data)) = (left_out > 0, told.first_mut().and_then(|first| first.data.as_object_mut())) {
+        let mut messages = messages.split_off(surplus);
+        if let (true, Some(data)) = (left_out > 0, messages.first_mut().and_then(|first| first.data.as_object_mut())) {
             data.insert("leftOut".to_owned(), left_out.into());
         }
-        selected.extend(told);
+        selected.extend(messages);
     }
     selected
 }
@@ -38,16 +38,16 @@ mod tests {
 
     use super::*;
 
-    fn calls(range: std::ops::Range<i64>, left_out: u64) -> News {
-        let told = range
-            .map(|n| Told {
+    fn calls(range: std::ops::Range<i64>, left_out: u64) -> NewNotices {
+        let messages = range
+            .map(|n| NoticeMessage {
                 message_type: "call_event",
                 at: Timestamp::from_millis(n),
                 data: json!({ "callId": n }),
                 is_for_collection: false,
             })
             .collect();
-        News { told, left_out: [("call_event".to_owned(), left_out)].into() }
+        NewNotices { messages, left_out: [("call_event".to_owned(), left_out)].into() }
     }
 
     #[test]
@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(selected.len(), KEPT);
         assert_eq!(selected[0].data["leftOut"], 5 + 35 - 20);
         assert!(selected[1].data.get("leftOut").is_none());
-        assert!(selected.is_sorted_by_key(|told| told.at));
+        assert!(selected.is_sorted_by_key(|message| message.at));
         assert_eq!(selected[19].data["callId"], 24);
     }
 

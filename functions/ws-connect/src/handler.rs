@@ -8,14 +8,14 @@ use aws_lambda_events::{
 use projections::Timestamp;
 use protocol::{ErrorCode, rest};
 
-use crate::door::{Door, Knock};
+use crate::handshake::{Handshake, HandshakeAdmission};
 
 /// The query parameters that may say who asks.
 const PARAMETERS: [&str; 2] = ["ticket", "token"];
 
 /// Answers one handshake. Nothing is posted here: before the answer is out the socket does not exist.
 pub(crate) async fn handle(
-    door: &Door,
+    handshakes: &HandshakeAdmission,
     event: ApiGatewayWebsocketProxyRequest,
     now: Timestamp,
 ) -> ApiGatewayProxyResponse {
@@ -34,7 +34,7 @@ pub(crate) async fn handle(
     let query: Vec<(&str, &str)> = PARAMETERS.into_iter().flat_map(values).collect();
     let presented = auth::handshake(headers, &query);
     let source_ip = event.request_context.identity.source_ip.as_deref();
-    match door.open(&Knock { id, presented, source_ip }, now).await {
+    match handshakes.admit(&Handshake { id, presented, source_ip }, now).await {
         Ok(()) => accept(presented.ok().and_then(|presented| presented.subprotocol)),
         Err(code) => refuse(code),
     }

@@ -1,9 +1,9 @@
 //! The Lambda function behind the route `$connect`.
 
-mod door;
 mod handler;
+mod handshake;
 
-use door::Door;
+use handshake::HandshakeAdmission;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use runtime::{Clients, Variables, clock, telemetry};
 use store::Limits;
@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let variables = Variables::from_env();
     let clients = Clients::new(variables).await;
-    let door = Door {
+    let handshakes = HandshakeAdmission {
         verifier: clients.verifier().await?,
         origins: variables.origins()?,
         tickets: clients.tickets()?,
@@ -28,10 +28,10 @@ async fn main() -> Result<(), Error> {
         waker: clients.waker()?,
     };
     // Opens the connection before the first event comes.
-    if let Err(error) = door.connections.ping().await {
+    if let Err(error) = handshakes.connections.ping().await {
         tracing::warn!(%error, "no connection during init");
     }
     let handle =
-        async |event: LambdaEvent<_>| Ok::<_, Error>(handler::handle(&door, event.payload, clock::now()).await);
+        async |event: LambdaEvent<_>| Ok::<_, Error>(handler::handle(&handshakes, event.payload, clock::now()).await);
     lambda_runtime::run(service_fn(handle)).await
 }

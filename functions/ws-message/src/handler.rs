@@ -7,18 +7,18 @@ use aws_lambda_events::{
 use projections::Timestamp;
 use protocol::error_message;
 
-use crate::desk::{Desk, Sender};
+use crate::dispatcher::{Dispatcher, Sender};
 
 /// Answers one message. Whatever it is, there is an answer.
 pub(crate) async fn handle(
-    desk: &Desk,
+    dispatcher: &Dispatcher,
     event: ApiGatewayWebsocketProxyRequest,
     now: Timestamp,
 ) -> ApiGatewayProxyResponse {
     let context = event.request_context;
     let id = context.connection_id.unwrap_or_default();
     let sender = Sender { id: &id, source_ip: context.identity.source_ip.as_deref() };
-    let answer = desk.answer(sender, &event.body.unwrap_or_default(), now).await;
+    let answer = dispatcher.answer(sender, &event.body.unwrap_or_default(), now).await;
     let mut response = ApiGatewayProxyResponse::default();
     response.status_code = 200;
     response.body = Some(Body::Text(answer.unwrap_or_else(|rejection| error_message(&rejection, now))));

@@ -1,10 +1,10 @@
 //! The Lambda function behind the routes `subscribe`, `unsubscribe`, `ping`, `authenticate` and `$default`.
 
-mod desk;
+mod dispatcher;
 mod handler;
 mod renewal;
 
-use desk::{Desk, Limits};
+use dispatcher::{Dispatcher, Limits};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use runtime::{Clients, Variables, clock, telemetry};
 use views::Reader;
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     let variables = Variables::from_env();
     let clients = Clients::new(variables).await;
     let connections = clients.connections()?;
-    let desk = Desk {
+    let dispatcher = Dispatcher {
         reader: Reader::new(clients.channels(None)?, clients.leases()?, connections.shards()),
         connections,
         verifier: clients.verifier().await?,
@@ -29,10 +29,10 @@ async fn main() -> Result<(), Error> {
         },
     };
     // Opens the connection before the first message comes.
-    if let Err(error) = desk.connections.ping().await {
+    if let Err(error) = dispatcher.connections.ping().await {
         tracing::warn!(%error, "no connection during init");
     }
     let handle =
-        async |event: LambdaEvent<_>| Ok::<_, Error>(handler::handle(&desk, event.payload, clock::now()).await);
+        async |event: LambdaEvent<_>| Ok::<_, Error>(handler::handle(&dispatcher, event.payload, clock::now()).await);
     lambda_runtime::run(service_fn(handle)).await
 }

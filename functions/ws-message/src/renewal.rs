@@ -1,37 +1,37 @@
 //! A new token in the place of the one that a connection has.
 
+use admission::Refusal;
 use auth::{Action, Principal};
-use front::Refusal;
 use projections::ChannelId;
 use protocol::{ErrorCode, authenticated};
-use runtime::audit::{self, Audit, Happened};
+use runtime::audit::{self, Audit, AuditEvent};
 use store::{Ending, RenewError};
 
-use crate::desk::{Desk, Visit, code_of};
+use crate::dispatcher::{Dispatcher, Session, code_of};
 
-impl Desk {
+impl Dispatcher {
     /// Lets the connection go on with another token of the same user. Both that and why not are written into the audit
     /// trail.
-    pub(crate) async fn authenticate(&self, visit: &Visit<'_>, token: &str) -> Result<String, ErrorCode> {
-        match self.renew(visit, token).await {
+    pub(crate) async fn authenticate(&self, session: &Session<'_>, token: &str) -> Result<String, ErrorCode> {
+        match self.renew(session, token).await {
             Ok((principal, dropped)) => {
-                let source_ip = visit.source_ip;
+                let source_ip = session.source_ip;
                 let audit = Audit { principal: Some(&principal), source_ip, ..Audit::default() };
-                audit::record(Happened::Authenticate, &audit);
-                Ok(authenticated(principal.expires_at, &dropped, visit.now))
+                audit::record(AuditEvent::Authenticate, &audit);
+                Ok(authenticated(principal.expires_at, &dropped, session.now))
             }
             Err(refusal) => {
                 // Who is there is known, whatever the token says.
-                let refusal = refusal.of(&visit.connection.principal);
-                refusal.record_as(Happened::Deny, None, visit.source_ip);
+                let refusal = refusal.of(&session.connection.principal);
+                refusal.record_as(AuditEvent::Deny, None, session.source_ip);
                 Err(refusal.code)
             }
         }
     }
 
-    async fn renew(&self, visit: &Visit<'_>, token: &str) -> Result<(Principal, Vec<ChannelId>), Refusal> {
-        let principal = self.verifier.verify(token, visit.now).await?;
-        let before = &visit.connection.principal;
+    async fn renew(&self, session: &Session<'_>, token: &str) -> Result<(Principal, Vec<ChannelId>), Refusal> {
+        let principal = self.verifier.verify(token, session.now).await?;
+        let before = &session.connection.principal;
         if (&principal.tenant, &principal.user) != (&before.tenant, &before.user) {
             return Err(Refusal::because(ErrorCode::Forbidden, "the token is another user's"));
         }
@@ -40,12 +40,12 @@ impl Desk {
         }
         // Asked first, so that a table that does not answer changes nothing.
         if self.revocations.is_revoked(&principal).await? {
-            self.end(visit, Ending::Revoked).await;
+            self.end(session, Ending::Revoked).await;
             return Err(ErrorCode::Revoked.into());
         }
         let is_closed = |channel: &&ChannelId| !auth::allows(&principal, Action::Read(channel));
-        let dropped: Vec<ChannelId> = visit.connection.channels.keys().filter(is_closed).cloned().collect();
-        let renewed = self.connections.renew(&visit.connection.id, &principal, &dropped, visit.now).await;
+        let dropped: Vec<ChannelId> = session.connection.channels.keys().filter(is_closed).cloned().collect();
+        let renewed = self.connections.renew(&session.connection.id, &principal, &dropped, session.now).await;
         renewed.map_err(|error| match error {
             RenewError::Gone => Refusal::from(ErrorCode::Unauthorized),
             RenewError::Ending(ending) => code_of(ending).into(),
@@ -55,12 +55,12 @@ impl Desk {
         match self.revocations.is_revoked(&principal).await {
             Ok(false) => Ok((principal, dropped)),
             Ok(true) => {
-                self.end(visit, Ending::Revoked).await;
+                self.end(session, Ending::Revoked).await;
                 Err(ErrorCode::Revoked.into())
             }
             Err(error) => {
                 // Nobody knows whether it may stay. It may come again, with a token that can be looked at then.
-                self.end(visit, Ending::TokenExpired).await;
+                self.end(session, Ending::TokenExpired).await;
                 Err(error.into())
             }
         }

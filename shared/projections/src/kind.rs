@@ -6,7 +6,7 @@ use crate::{
     ChannelId, Fold, Listing, Offset, Projection, Timestamp,
     campaign::Campaign,
     live_event::LiveEvent,
-    notice::{News, Totals},
+    notice::{NewNotices, Totals},
     slice,
     system::System,
 };
@@ -137,7 +137,7 @@ macro_rules! kinds {
 
             /// The notices that came after the totals of last time.
             #[must_use]
-            pub fn news(&self, channel: &ChannelId, seen: &Totals) -> News {
+            pub fn news(&self, channel: &ChannelId, seen: &Totals) -> NewNotices {
                 match self { $(Self::$kind(slice) => slice.notices().news(channel, seen),)+ }
             }
 

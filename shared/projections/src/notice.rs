@@ -95,7 +95,7 @@ pub type Totals = std::collections::BTreeMap<String, u64>;
 
 /// A notice as watchers are told of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct NoticeMessage {
     /// The `type` of the message.
     pub message_type: &'static str,
     /// When it happened.
@@ -108,9 +108,9 @@ pub struct Told {
 
 /// What is new in a slice's feeds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct News {
+pub struct NewNotices {
     /// The notices that are still there, oldest first within a type.
-    pub told: Vec<Told>,
+    pub messages: Vec<NoticeMessage>,
     /// How many more there were of a type that are gone already.
     pub left_out: Totals,
 }
@@ -124,8 +124,8 @@ impl<N: Notice> Feeds<N> {
 
     /// The notices that came after the totals of last time.
     #[must_use]
-    pub fn news(&self, channel: &ChannelId, seen: &Totals) -> News {
-        let mut news = News::default();
+    pub fn news(&self, channel: &ChannelId, seen: &Totals) -> NewNotices {
+        let mut news = NewNotices::default();
         for feed in self.iter() {
             let Some(message_type) = feed.message_type() else { continue };
             let new = feed.total.saturating_sub(seen.get(message_type).copied().unwrap_or(0));
@@ -134,11 +134,13 @@ impl<N: Notice> Feeds<N> {
             if gone > 0 {
                 news.left_out.insert(message_type.to_owned(), gone);
             }
-            news.told.extend(feed.newest.iter().skip(feed.newest.len() - shown).map(|(at, notice)| Told {
-                message_type,
-                at: *at,
-                data: notice.data(channel),
-                is_for_collection: notice.is_for_collection(),
+            news.messages.extend(feed.newest.iter().skip(feed.newest.len() - shown).map(|(at, notice)| {
+                NoticeMessage {
+                    message_type,
+                    at: *at,
+                    data: notice.data(channel),
+                    is_for_collection: notice.is_for_collection(),
+                }
             }));
         }
         news

@@ -11,7 +11,7 @@ use crate::metrics;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happened {
+pub enum AuditEvent {
     /// A connection was let in.
     Connect,
     /// A connection or a request was refused: nobody knows who asks, or from where they may.
@@ -50,11 +50,11 @@ pub struct Audit<'a> {
 }
 
 /// Writes down what happened.
-pub fn record(happened: Happened, audit: &Audit<'_>) {
-    metrics::emit(&Line { happened, audit });
+pub fn record(event: AuditEvent, audit: &Audit<'_>) {
+    metrics::emit(&Line { event, audit });
 }
 
-impl Happened {
+impl AuditEvent {
     /// What it is called in the trail, and the name of its metric.
     #[must_use]
     pub const fn names(self) -> (&'static str, &'static str) {
@@ -74,14 +74,14 @@ impl Happened {
 }
 
 struct Line<'a> {
-    happened: Happened,
+    event: AuditEvent,
     audit: &'a Audit<'a>,
 }
 
 impl Entry for Line<'_> {
     fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
-        let (event, metric) = self.happened.names();
-        writer.value("audit", event);
+        let (name, metric) = self.event.names();
+        writer.value("audit", name);
         if let Some(principal) = self.audit.principal {
             writer.value("tenant", principal.tenant.as_str());
             writer.value("principal", principal.pseudonym().as_str());
@@ -111,9 +111,9 @@ mod tests {
 
     use super::*;
 
-    fn line(happened: Happened, audit: &Audit<'_>) -> Value {
+    fn line(event: AuditEvent, audit: &Audit<'_>) -> Value {
         let mut format = metrics::in_namespace("Livefold/test".to_owned());
-        let line = metrics::line(&mut format, &Line { happened, audit }).unwrap();
+        let line = metrics::line(&mut format, &Line { event, audit }).unwrap();
         assert!(line.ends_with(b"\n") && line.lines().count() == 1, "one line");
         serde_json::from_slice(&line).unwrap()
     }
@@ -136,7 +136,7 @@ mod tests {
             source_ip: Some("203.0.113.7"),
             target: Some("0123456789abcdef"),
         };
-        let line = line(Happened::Deny, &audit);
+        let line = line(AuditEvent::Deny, &audit);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Namespace"], "Livefold/test");
         assert_eq!(directive["Dimensions"], json!([[]]));
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_left_out() {
-        let line = line(Happened::Refuse, &Audit { reason: Some("unauthorized"), ..Audit::default() });
+        let line = line(AuditEvent::Refuse, &Audit { reason: Some("unauthorized"), ..Audit::default() });
         let mut fields: Vec<&String> = line.as_object().unwrap().keys().collect();
         fields.sort();
         assert_eq!(fields, ["Refused", "_aws", "audit", "reason"]);

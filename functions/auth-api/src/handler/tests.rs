@@ -68,7 +68,7 @@ async fn api(table: &TestTable) -> (Api, mpsc::UnboundedReceiver<String>) {
     });
     let lambda = aws_sdk_lambda::Client::from_conf(config.build());
     let api = Api {
-        front: Front {
+        admission: RestAdmission {
             verifier: Verifier::fixed(KeySet::from_secrets([LOCAL_SECRET]).unwrap(), None),
             origins: Origins::parse("https://dashboard.example.com").unwrap(),
             revocations: table.revocations(),
@@ -129,10 +129,10 @@ async fn a_ticket_is_what_its_principal_can_be_redeemed_with_once() {
     let (api, _asks) = api(&table).await;
     let issued = answer(&api, TICKET).await;
     assert_eq!(issued, json!({ "ticket": MINTED, "expiresAt": now().plus(TICKET_LIFETIME) }));
-    let redeemed = table.tickets().redeem(&front::digest(MINTED), now()).await.unwrap().unwrap();
+    let redeemed = table.tickets().redeem(&admission::digest(MINTED), now()).await.unwrap().unwrap();
     assert_eq!((redeemed.tenant.as_str(), redeemed.user.as_str()), ("acme", "ann"));
     assert_eq!(redeemed.permissions, [auth::READ_LIVE]);
-    assert_eq!(table.tickets().redeem(&front::digest(MINTED), now()).await.unwrap(), None);
+    assert_eq!(table.tickets().redeem(&admission::digest(MINTED), now()).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn the_table_does_not_know_the_ticket_itself() {
     let table = TestTable::create().await;
     let (api, _asks) = api(&table).await;
     answer(&api, TICKET).await;
-    let key = format!("ticket#{}", front::digest(MINTED));
+    let key = format!("ticket#{}", admission::digest(MINTED));
     let item = table.item(&key, "#ticket").await.unwrap();
     assert!(!format!("{item:?}").contains(MINTED));
 }
@@ -209,7 +209,7 @@ async fn a_user_without_connections_is_revoked_all_the_same() {
     let table = TestTable::create().await;
     let (api, _asks) = api(&table).await;
     assert_eq!(answer(&api, REVOKE_USER).await["connections"], 0);
-    assert!(api.front.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
+    assert!(api.admission.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn revoking_needs_its_permission_and_a_ticket_that_to_connect() {
     connect(&api, "b=", principal("acme", "ben")).await;
     assert_eq!(refused(&api, NO_PERMISSION).await, (403, json!("forbidden")));
     assert_eq!(ending(&api, "b=").await, None);
-    assert!(!api.front.revocations.is_revoked(&principal("acme", "ben")).await.unwrap());
+    assert!(!api.admission.revocations.is_revoked(&principal("acme", "ben")).await.unwrap());
     let handshake = include_str!("../../../../events/ws-connect-no-permission.json");
     let handshake: Value = serde_json::from_str(handshake).unwrap();
     let mut event: Value = serde_json::from_str(TICKET).unwrap();
@@ -238,7 +238,7 @@ async fn a_body_that_is_not_what_is_documented_revokes_nobody() {
     for event in [BOTH, UNKNOWN_FIELD, NOT_JSON, &long, &none.to_string()] {
         assert_eq!(refused(&api, event).await, (400, json!("invalid_request")));
     }
-    assert!(!api.front.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
+    assert!(!api.admission.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn a_body_that_api_gateway_has_encoded_is_read() {
     event["body"] = json!("eyJ1c2VyIjoiYW5uIn0=");
     event["isBase64Encoded"] = json!(true);
     answer(&api, &event.to_string()).await;
-    assert!(api.front.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
+    assert!(api.admission.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
 }
 
 #[tokio::test]
@@ -266,10 +266,10 @@ async fn who_is_not_admitted_gets_and_changes_nothing() {
         assert_eq!(refused(&api, &event.replace(r#""POST""#, r#""GET""#)).await, (405, json!("method_not_allowed")));
         assert_eq!(refused(&api, &event.replace("/auth/", "/oauth/")).await, (404, json!("not_found")));
     }
-    api.front.requests_per_minute = 0;
+    api.admission.requests_per_minute = 0;
     let (response, _) = answer_at(&api, TICKET, now().plus(Duration::from_secs(45))).await;
     assert_eq!((response.status().as_u16(), &response.headers()[header::RETRY_AFTER]), (429, &"15".parse().unwrap()));
-    assert!(!api.front.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
+    assert!(!api.admission.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
 }
 
 #[tokio::test]
@@ -279,7 +279,7 @@ async fn a_revocation_that_cannot_be_carried_out_is_an_error_and_stays_written_d
     api.registry.connections =
         Connections::new(client("http://127.0.0.1:1"), table.name.clone(), NonZeroU32::new(2).unwrap());
     assert_eq!(refused(&api, REVOKE_USER).await, (503, json!("unavailable")));
-    assert!(api.front.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
+    assert!(api.admission.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
     api.registry.connections = Connections::new(table.client.clone(), "no-such-table".into(), NonZeroU32::MIN);
     let (response, body) = answer_at(&api, REVOKE_EVERYONE, now()).await;
     assert_eq!((response.status().as_u16(), &body["error"]["code"]), (500, &json!("internal")));

@@ -41,8 +41,8 @@ fn acme() -> TenantId {
     TenantId::parse("acme").unwrap()
 }
 
-/// A door to tables of its own, and what it asks of Lambda.
-async fn door(table: &TestTable) -> (Door, mpsc::UnboundedReceiver<String>) {
+/// Admission over tables of its own, and what it asks of Lambda.
+async fn handshakes(table: &TestTable) -> (HandshakeAdmission, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = aws_sdk_lambda::Config::builder()
         .behavior_version(aws_sdk_lambda::config::BehaviorVersion::latest())
@@ -59,7 +59,7 @@ async fn door(table: &TestTable) -> (Door, mpsc::UnboundedReceiver<String>) {
         }
     });
     let lambda = aws_sdk_lambda::Client::from_conf(config.build());
-    let door = Door {
+    let handshakes = HandshakeAdmission {
         verifier: Verifier::fixed(KeySet::from_secrets([LOCAL_SECRET]).unwrap(), None),
         origins: Origins::parse("https://dashboard.example.com").unwrap(),
         tickets: table.tickets(),
@@ -70,15 +70,15 @@ async fn door(table: &TestTable) -> (Door, mpsc::UnboundedReceiver<String>) {
         limits: Limits { per_user: 2, per_tenant: 9 },
         waker: PublisherWaker::new(table.leases(), lambda, "publisher".into()),
     };
-    (door, asks)
+    (handshakes, asks)
 }
 
-async fn open_at(door: &Door, text: &str, now: Timestamp) -> ApiGatewayProxyResponse {
-    handle(door, serde_json::from_str(text).unwrap(), now).await
+async fn open_at(handshakes: &HandshakeAdmission, text: &str, now: Timestamp) -> ApiGatewayProxyResponse {
+    handle(handshakes, serde_json::from_str(text).unwrap(), now).await
 }
 
-async fn open(door: &Door, text: &str) -> ApiGatewayProxyResponse {
-    open_at(door, text, now()).await
+async fn open(handshakes: &HandshakeAdmission, text: &str) -> ApiGatewayProxyResponse {
+    open_at(admission, text, now()).await
 }
 
 fn code(response: &ApiGatewayProxyResponse) -> (i64, Value) {
@@ -90,14 +90,14 @@ fn code(response: &ApiGatewayProxyResponse) -> (i64, Value) {
     (response.status_code, body["error"]["code"].clone())
 }
 
-async fn refused(door: &Door, text: &str) -> (i64, Value) {
-    let refused = code(&open(door, text).await);
-    assert!(door.connections.connections(0).await.unwrap().is_empty(), "who is refused leaves no trace");
+async fn refused(handshakes: &HandshakeAdmission, text: &str) -> (i64, Value) {
+    let refused = code(&open(admission, text).await);
+    assert!(handshakes.connections.connections(0).await.unwrap().is_empty(), "who is refused leaves no trace");
     refused
 }
 
 /// Issues the ticket of `events/` to ann.
-async fn issue(door: &Door, permissions: &[&str]) -> Principal {
+async fn issue(handshakes: &HandshakeAdmission, permissions: &[&str]) -> Principal {
     let event: Value = serde_json::from_str(TICKET).unwrap();
     let ticket = event["queryStringParameters"]["ticket"].as_str().unwrap();
     let principal = Principal {
@@ -108,93 +108,93 @@ async fn issue(door: &Door, permissions: &[&str]) -> Principal {
         issued_at: now(),
         expires_at: now().plus(Duration::from_hours(1)),
     };
-    door.tickets.issue(&front::digest(ticket), &principal, now()).await.unwrap();
+    handshakes.tickets.issue(&admission::digest(ticket), &principal, now()).await.unwrap();
     principal
 }
 
 #[tokio::test]
 async fn a_new_connection_watches_campaigns_and_system_and_wakes_the_publisher() {
     let table = TestTable::create().await;
-    let (door, mut asks) = door(&table).await;
-    let response = open(&door, IN_QUERY).await;
+    let (handshakes, mut asks) = handshakes(&table).await;
+    let response = open(&handshakes, IN_QUERY).await;
     assert_eq!((response.status_code, response.body), (200, None));
 
-    let connection = door.connections.get(ID).await.unwrap().unwrap();
+    let connection = handshakes.connections.get(ID).await.unwrap().unwrap();
     let watched: Vec<String> = connection.channels.keys().map(ToString::to_string).collect();
     assert_eq!((watched, connection.is_default), (vec!["system".to_owned(), "campaigns".to_owned()], true));
     assert_eq!((connection.principal.tenant, connection.principal.user.as_str()), (acme(), "ann"));
     assert_eq!((connection.source_ip.as_deref(), connection.ending), (Some("192.0.2.17"), None));
     assert_eq!(connection.principal.expires_at.to_string(), "2100-01-01T00:00:05.000Z");
-    assert_eq!(door.connections.version(0).await.unwrap(), 1);
+    assert_eq!(handshakes.connections.version(0).await.unwrap(), 1);
     assert!(asks.recv().await.unwrap().contains("/functions/publisher/invocations"));
 }
 
 #[tokio::test]
 async fn a_publisher_that_is_at_work_is_not_woken() {
     let table = TestTable::create().await;
-    let (door, mut asks) = door(&table).await;
+    let (handshakes, mut asks) = handshakes(&table).await;
     table.leases().acquire(0, "publisher", now(), Duration::from_secs(10)).await.unwrap();
-    assert_eq!(open(&door, IN_QUERY).await.status_code, 200);
+    assert_eq!(open(&handshakes, IN_QUERY).await.status_code, 200);
     assert!(asks.try_recv().is_err());
 }
 
 #[tokio::test]
 async fn a_token_in_any_of_its_places_lets_in_and_our_subprotocol_is_answered() {
     let table = TestTable::create().await;
-    let (door, _asks) = door(&table).await;
+    let (handshakes, _asks) = handshakes(&table).await;
     for (text, chosen) in [(IN_HEADER, None), (IN_COOKIE, None), (IN_SUBPROTOCOL, Some("livefold.v1"))] {
-        let response = open(&door, text).await;
+        let response = open(&handshakes, text).await;
         assert_eq!(response.status_code, 200);
         let answered = response.headers.get(header::SEC_WEBSOCKET_PROTOCOL).map(|value| value.to_str().unwrap());
         assert_eq!(answered, chosen);
-        door.connections.disconnect(ID).await.unwrap();
+        handshakes.connections.disconnect(ID).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_ticket_lets_in_once_whom_it_was_issued_to() {
     let table = TestTable::create().await;
-    let (door, _asks) = door(&table).await;
-    assert_eq!(refused(&door, TICKET).await, (401, json!("unauthorized")), "never issued");
-    let principal = issue(&door, &[auth::READ_LIVE]).await;
-    assert_eq!(open(&door, TICKET).await.status_code, 200);
-    assert_eq!(door.connections.get(ID).await.unwrap().unwrap().principal, principal);
-    door.connections.disconnect(ID).await.unwrap();
-    assert_eq!(refused(&door, TICKET).await, (401, json!("unauthorized")), "used");
+    let (handshakes, _asks) = handshakes(&table).await;
+    assert_eq!(refused(&handshakes, TICKET).await, (401, json!("unauthorized")), "never issued");
+    let principal = issue(&handshakes, &[auth::READ_LIVE]).await;
+    assert_eq!(open(&handshakes, TICKET).await.status_code, 200);
+    assert_eq!(handshakes.connections.get(ID).await.unwrap().unwrap().principal, principal);
+    handshakes.connections.disconnect(ID).await.unwrap();
+    assert_eq!(refused(&handshakes, TICKET).await, (401, json!("unauthorized")), "used");
 }
 
 #[tokio::test]
 async fn a_ticket_is_worth_nothing_after_half_a_minute_or_on_another_page() {
     let table = TestTable::create().await;
-    let (door, _asks) = door(&table).await;
-    issue(&door, &[auth::READ_LIVE]).await;
+    let (handshakes, _asks) = handshakes(&table).await;
+    issue(&handshakes, &[auth::READ_LIVE]).await;
     let elsewhere = TICKET.replace("https://dashboard.example.com", "https://elsewhere.example.net");
-    assert_eq!(refused(&door, &elsewhere).await, (403, json!("origin_not_allowed")));
-    assert_eq!(code(&open_at(&door, TICKET, now().plus(TICKET_LIFETIME)).await), (401, json!("unauthorized")));
-    assert_eq!(open(&door, TICKET).await.status_code, 200, "neither has used it up");
+    assert_eq!(refused(&handshakes, &elsewhere).await, (403, json!("origin_not_allowed")));
+    assert_eq!(code(&open_at(&handshakes, TICKET, now().plus(TICKET_LIFETIME)).await), (401, json!("unauthorized")));
+    assert_eq!(open(&handshakes, TICKET).await.status_code, 200, "neither has used it up");
 }
 
 #[tokio::test]
 async fn a_connection_watches_at_first_only_what_its_token_opens() {
     let table = TestTable::create().await;
-    let (door, _asks) = door(&table).await;
+    let (handshakes, _asks) = handshakes(&table).await;
     for (permissions, expected) in [
         (["dashboard:read:live:campaign"], &["campaigns"][..]),
         (["dashboard:read:live:system"], &["system"]),
         (["dashboard:read:live:event"], &[]),
     ] {
-        issue(&door, &permissions).await;
-        assert_eq!(open(&door, TICKET).await.status_code, 200);
-        let connection = door.connections.get(ID).await.unwrap().unwrap();
+        issue(&handshakes, &permissions).await;
+        assert_eq!(open(&handshakes, TICKET).await.status_code, 200);
+        let connection = handshakes.connections.get(ID).await.unwrap().unwrap();
         assert_eq!(connection.channels.keys().map(ToString::to_string).collect::<Vec<_>>(), expected);
-        door.connections.disconnect(ID).await.unwrap();
+        handshakes.connections.disconnect(ID).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn who_may_not_come_in_is_told_why_with_a_code_and_leaves_no_trace() {
     let table = TestTable::create().await;
-    let (door, _asks) = door(&table).await;
+    let (handshakes, _asks) = handshakes(&table).await;
     let forged = IN_QUERY.replace(".MGDom0mUXG9m5", ".MGDom0mUXG9m6");
     let two_tickets = DUPLICATED_TOKEN.replace(r#""token""#, r#""ticket""#);
     for (text, status, expected) in [
@@ -206,24 +206,24 @@ async fn who_may_not_come_in_is_told_why_with_a_code_and_leaves_no_trace() {
         (FOREIGN_ORIGIN, 403, "origin_not_allowed"),
         (COOKIE_WITHOUT_ORIGIN, 403, "origin_not_allowed"),
     ] {
-        assert_eq!(refused(&door, text).await, (status, json!(expected)), "{text}");
+        assert_eq!(refused(&handshakes, text).await, (status, json!(expected)), "{text}");
     }
-    let expired = open_at(&door, IN_QUERY, "2100-01-02T00:00:00Z".parse().unwrap()).await;
+    let expired = open_at(&handshakes, IN_QUERY, "2100-01-02T00:00:00Z".parse().unwrap()).await;
     assert_eq!(code(&expired), (401, json!("unauthorized")));
 }
 
 #[tokio::test]
 async fn a_revoked_token_or_a_ticket_of_one_does_not_come_in_and_keeps_no_place() {
     let table = TestTable::create().await;
-    let (door, _asks) = door(&table).await;
-    issue(&door, &[auth::READ_LIVE]).await;
-    door.revocations.revoke(&acme(), Some("ann"), now()).await.unwrap();
+    let (handshakes, _asks) = handshakes(&table).await;
+    issue(&handshakes, &[auth::READ_LIVE]).await;
+    handshakes.revocations.revoke(&acme(), Some("ann"), now()).await.unwrap();
     for text in [IN_QUERY, TICKET, IN_HEADER] {
-        assert_eq!(refused(&door, text).await, (401, json!("revoked")));
+        assert_eq!(refused(&handshakes, text).await, (401, json!("revoked")));
     }
-    assert!(door.connections.of_user(&acme(), "ann").await.unwrap().is_empty());
+    assert!(handshakes.connections.of_user(&acme(), "ann").await.unwrap().is_empty());
     assert_eq!(
-        door.connections.version(0).await.unwrap(),
+        handshakes.connections.version(0).await.unwrap(),
         0,
         "it took no place, and the publisher has nothing to read"
     );
@@ -232,31 +232,31 @@ async fn a_revoked_token_or_a_ticket_of_one_does_not_come_in_and_keeps_no_place(
 #[tokio::test]
 async fn who_knocks_too_often_is_told_to_wait() {
     let table = TestTable::create().await;
-    let (mut door, _asks) = door(&table).await;
-    door.requests_per_minute = 2;
+    let (mut handshakes, _asks) = handshakes(&table).await;
+    handshakes.requests_per_minute = 2;
     for id in ["a=", "b="] {
-        assert_eq!(open(&door, &IN_QUERY.replace(ID, id)).await.status_code, 200);
+        assert_eq!(open(&handshakes, &IN_QUERY.replace(ID, id)).await.status_code, 200);
     }
-    let response = open(&door, &IN_QUERY.replace(ID, "c=")).await;
+    let response = open(&handshakes, &IN_QUERY.replace(ID, "c=")).await;
     assert_eq!(code(&response), (429, json!("rate_limited")));
-    assert!(door.connections.get("c=").await.unwrap().is_none());
+    assert!(handshakes.connections.get("c=").await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn a_user_and_a_tenant_have_only_so_many_connections() {
     let table = TestTable::create().await;
-    let (mut door, _asks) = door(&table).await;
+    let (mut handshakes, _asks) = handshakes(&table).await;
     for limits in [Limits { per_user: 2, per_tenant: 9 }, Limits { per_user: 9, per_tenant: 2 }] {
-        door.limits = limits;
+        handshakes.limits = limits;
         for (id, expected) in [("a=", 200), ("b=", 200), ("c=", 429)] {
-            let response = open(&door, &IN_QUERY.replace(ID, id)).await;
+            let response = open(&handshakes, &IN_QUERY.replace(ID, id)).await;
             assert_eq!(response.status_code, expected, "{limits:?}");
             if expected == 429 {
                 assert_eq!(code(&response), (429, json!("too_many_connections")));
             }
         }
         for id in ["a=", "b="] {
-            door.connections.disconnect(id).await.unwrap();
+            handshakes.connections.disconnect(id).await.unwrap();
         }
     }
 }
@@ -264,26 +264,26 @@ async fn a_user_and_a_tenant_have_only_so_many_connections() {
 #[tokio::test]
 async fn while_a_table_does_not_answer_nobody_is_let_in() {
     let table = TestTable::create().await;
-    let (mut door, _asks) = door(&table).await;
+    let (mut handshakes, _asks) = handshakes(&table).await;
     let unreachable = client("http://127.0.0.1:1");
     let revocations = Revocations::new(unreachable.clone(), table.name.clone());
-    let reachable = std::mem::replace(&mut door.revocations, revocations);
-    assert_eq!(refused(&door, IN_QUERY).await, (503, json!("unavailable")), "revoked or not, nobody knows");
-    door.revocations = reachable;
-    door.tickets = Tickets::new(unreachable.clone(), table.name.clone());
-    assert_eq!(refused(&door, TICKET).await, (503, json!("unavailable")));
-    door.connections = Connections::new(unreachable, table.name.clone(), NonZeroU32::MIN);
-    assert_eq!(code(&open(&door, IN_QUERY).await), (503, json!("unavailable")));
+    let reachable = std::mem::replace(&mut handshakes.revocations, revocations);
+    assert_eq!(refused(&handshakes, IN_QUERY).await, (503, json!("unavailable")), "revoked or not, nobody knows");
+    handshakes.revocations = reachable;
+    handshakes.tickets = Tickets::new(unreachable.clone(), table.name.clone());
+    assert_eq!(refused(&handshakes, TICKET).await, (503, json!("unavailable")));
+    handshakes.connections = Connections::new(unreachable, table.name.clone(), NonZeroU32::MIN);
+    assert_eq!(code(&open(&handshakes, IN_QUERY).await), (503, json!("unavailable")));
 }
 
 #[tokio::test]
 async fn what_goes_wrong_inside_stays_inside() {
     let table = TestTable::create().await;
-    let (mut door, _asks) = door(&table).await;
-    door.connections = Connections::new(table.client.clone(), "no-such-table".into(), NonZeroU32::MIN);
-    let response = open(&door, IN_QUERY).await;
+    let (mut handshakes, _asks) = handshakes(&table).await;
+    handshakes.connections = Connections::new(table.client.clone(), "no-such-table".into(), NonZeroU32::MIN);
+    let response = open(&handshakes, IN_QUERY).await;
     assert_eq!(code(&response), (500, json!("internal")));
     assert!(!format!("{:?}", response.body).contains("no-such-table"));
     let nameless = IN_QUERY.replace("\"connectionId\"", "\"otherId\"");
-    assert_eq!(code(&open(&door, &nameless).await), (500, json!("internal")));
+    assert_eq!(code(&open(&handshakes, &nameless).await), (500, json!("internal")));
 }

@@ -8,28 +8,28 @@ use crate::handler::table::client;
 #[tokio::test]
 async fn a_connection_watches_only_so_many_channels() {
     let table = TestTable::create().await;
-    let mut desk = desk(&table, &connection()).await;
-    desk.limits.subscriptions = 3;
+    let mut dispatcher = dispatcher(&table, &connection()).await;
+    dispatcher.limits.subscriptions = 3;
     let message = |n: usize| SUBSCRIBE.replace("c-17", &format!("c-{n}"));
     for n in 0..3 {
-        assert_eq!(answer(&desk, &message(n)).await["type"], "metrics_update");
+        assert_eq!(answer(&dispatcher, &message(n)).await["type"], "metrics_update");
     }
-    assert_eq!(refused(&desk, &message(3)).await, "too_many_subscriptions");
-    assert_eq!(answer(&desk, &message(0)).await["type"], "metrics_update", "it is watched already");
+    assert_eq!(refused(&dispatcher, &message(3)).await, "too_many_subscriptions");
+    assert_eq!(answer(&dispatcher, &message(0)).await["type"], "metrics_update", "it is watched already");
 }
 
 #[tokio::test]
 async fn a_message_and_an_id_have_their_length() {
     let table = TestTable::create().await;
-    let mut desk = desk(&table, &connection()).await;
+    let mut dispatcher = dispatcher(&table, &connection()).await;
     let mut event: Value = serde_json::from_str(SUBSCRIBE).unwrap();
-    desk.limits.message_bytes = event["body"].as_str().unwrap().len();
-    assert_eq!(answer(&desk, SUBSCRIBE).await["type"], "metrics_update");
+    dispatcher.limits.message_bytes = event["body"].as_str().unwrap().len();
+    assert_eq!(answer(&dispatcher, SUBSCRIBE).await["type"], "metrics_update");
     event["body"] = json!(format!("{} ", event["body"].as_str().unwrap()));
-    assert_eq!(refused(&desk, &event.to_string()).await, "message_too_large");
-    desk.limits = Limits { message_bytes: 8192, channel_id_length: 3, ..desk.limits };
+    assert_eq!(refused(&dispatcher, &event.to_string()).await, "message_too_large");
+    dispatcher.limits = Limits { message_bytes: 8192, channel_id_length: 3, ..dispatcher.limits };
     for text in [SUBSCRIBE, UNSUBSCRIBE] {
-        let message = answer(&desk, text).await;
+        let message = answer(&dispatcher, text).await;
         assert_eq!(message["data"]["code"], "unknown_channel");
         assert!(message["data"]["action"].is_string());
     }
@@ -38,56 +38,56 @@ async fn a_message_and_an_id_have_their_length() {
 #[tokio::test]
 async fn who_sends_too_much_is_told_to_stop_until_the_minute_is_over() {
     let table = TestTable::create().await;
-    let mut desk = desk(&table, &connection()).await;
-    desk.limits.messages_per_minute = 2;
+    let mut dispatcher = dispatcher(&table, &connection()).await;
+    dispatcher.limits.messages_per_minute = 2;
     for text in [PING, NOT_JSON] {
-        answer(&desk, text).await;
+        answer(&dispatcher, text).await;
     }
     for _ in 0..2 {
-        assert_eq!(refused(&desk, SUBSCRIBE).await, "rate_limited");
+        assert_eq!(refused(&dispatcher, SUBSCRIBE).await, "rate_limited");
     }
-    assert_eq!(watched(&desk).await, ["campaigns"], "not followed");
-    assert_eq!(stored(&desk).await.ending, None);
-    assert_eq!(answer_at(&desk, PING, now().plus(store::RATE_WINDOW)).await["type"], "pong");
+    assert_eq!(watched(&dispatcher).await, ["campaigns"], "not followed");
+    assert_eq!(stored(&dispatcher).await.ending, None);
+    assert_eq!(answer_at(&dispatcher, PING, now().plus(store::RATE_WINDOW)).await["type"], "pong");
 }
 
 #[tokio::test]
 async fn who_goes_on_in_spite_of_that_is_closed() {
     let table = TestTable::create().await;
-    let mut desk = desk(&table, &connection()).await;
-    desk.limits.messages_per_minute = 2;
+    let mut dispatcher = dispatcher(&table, &connection()).await;
+    dispatcher.limits.messages_per_minute = 2;
     for _ in 0..5 {
-        answer(&desk, PING).await;
+        answer(&dispatcher, PING).await;
     }
-    assert_eq!(stored(&desk).await.ending, Some(Ending::RateLimited));
-    let later = answer_at(&desk, PING, now().plus(store::RATE_WINDOW)).await;
+    assert_eq!(stored(&dispatcher).await.ending, Some(Ending::RateLimited));
+    let later = answer_at(&dispatcher, PING, now().plus(store::RATE_WINDOW)).await;
     assert_eq!(later["data"]["code"], "rate_limited", "there is no way back");
 }
 
 #[tokio::test]
 async fn a_connection_that_ends_is_told_why_and_nothing_else() {
     let table = TestTable::create().await;
-    let desk = desk(&table, &connection()).await;
+    let dispatcher = dispatcher(&table, &connection()).await;
     for text in [SUBSCRIBE, UNSUBSCRIBE, PING, NOT_JSON, AUTHENTICATE] {
-        let message = answer_at(&desk, text, connection().principal.expires_at).await;
+        let message = answer_at(&dispatcher, text, connection().principal.expires_at).await;
         assert_eq!(message["data"]["code"], "token_expired");
     }
-    desk.connections.end(ID, Ending::Revoked, now()).await.unwrap();
+    dispatcher.connections.end(ID, Ending::Revoked, now()).await.unwrap();
     for text in [SUBSCRIBE, UNSUBSCRIBE, PING, NOT_JSON, AUTHENTICATE] {
-        assert_eq!(refused(&desk, text).await, "revoked");
+        assert_eq!(refused(&dispatcher, text).await, "revoked");
     }
-    assert_eq!(watched(&desk).await, ["campaigns"], "nothing was followed");
+    assert_eq!(watched(&dispatcher).await, ["campaigns"], "nothing was followed");
 }
 
 #[tokio::test]
 async fn while_a_table_does_not_answer_nothing_is_shown() {
     let table = TestTable::create().await;
-    let mut desk = desk(&table, &connection()).await;
+    let mut dispatcher = dispatcher(&table, &connection()).await;
     let unreachable = client("http://127.0.0.1:1");
-    desk.connections = Connections::new(unreachable, table.name.clone(), std::num::NonZeroU32::MIN);
+    dispatcher.connections = Connections::new(unreachable, table.name.clone(), std::num::NonZeroU32::MIN);
     for text in [SUBSCRIBE, PING, AUTHENTICATE] {
-        assert_eq!(refused(&desk, text).await, "unavailable");
+        assert_eq!(refused(&dispatcher, text).await, "unavailable");
     }
-    desk.connections = Connections::new(table.client.clone(), "no-such-table".into(), std::num::NonZeroU32::MIN);
-    assert_eq!(refused(&desk, SUBSCRIBE).await, "internal");
+    dispatcher.connections = Connections::new(table.client.clone(), "no-such-table".into(), std::num::NonZeroU32::MIN);
+    assert_eq!(refused(&dispatcher, SUBSCRIBE).await, "internal");
 }

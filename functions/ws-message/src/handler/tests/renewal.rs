@@ -14,8 +14,8 @@ fn second() -> Timestamp {
     now().plus(Duration::from_secs(1))
 }
 
-async fn authenticate(desk: &Desk) -> Value {
-    answer_at(desk, AUTHENTICATE, second()).await
+async fn authenticate(dispatcher: &Dispatcher) -> Value {
+    answer_at(dispatcher, AUTHENTICATE, second()).await
 }
 
 fn with_token(token: &str) -> String {
@@ -27,29 +27,29 @@ fn with_token(token: &str) -> String {
 #[tokio::test]
 async fn a_new_token_takes_the_place_of_the_old_one_and_closes_what_it_does_not_open() {
     let table = TestTable::create().await;
-    let desk = desk(&table, &connection()).await;
-    answer(&desk, SUBSCRIBE).await;
-    answer(&desk, SUBSCRIBE_CHANNEL).await;
-    let version = desk.connections.version(0).await.unwrap();
-    let message = authenticate(&desk).await;
+    let dispatcher = dispatcher(&table, &connection()).await;
+    answer(&dispatcher, SUBSCRIBE).await;
+    answer(&dispatcher, SUBSCRIBE_CHANNEL).await;
+    let version = dispatcher.connections.version(0).await.unwrap();
+    let message = authenticate(&dispatcher).await;
     assert_eq!(message["type"], "authenticated", "{message}");
     let data = json!({ "expiresAt": "2100-01-01T00:00:05.000Z", "unsubscribed": ["event:evt_1"] });
     assert_eq!(message["data"], data);
-    assert_eq!(watched(&desk).await, ["campaign:c-17"]);
-    let renewed = stored(&desk).await;
+    assert_eq!(watched(&dispatcher).await, ["campaign:c-17"]);
+    let renewed = stored(&dispatcher).await;
     assert_eq!((renewed.principal.issued_at, renewed.ending), (second(), None));
-    assert!(desk.connections.version(0).await.unwrap() > version, "the publisher notices");
+    assert!(dispatcher.connections.version(0).await.unwrap() > version, "the publisher notices");
     // Beyond the end of the first token.
-    let later = answer_at(&desk, SUBSCRIBE, now().plus(Duration::from_hours(2))).await;
+    let later = answer_at(&dispatcher, SUBSCRIBE, now().plus(Duration::from_hours(2))).await;
     assert_eq!(later["type"], "metrics_update");
-    let closed = answer_at(&desk, SUBSCRIBE_CHANNEL, now().plus(Duration::from_hours(2))).await;
+    let closed = answer_at(&dispatcher, SUBSCRIBE_CHANNEL, now().plus(Duration::from_hours(2))).await;
     assert_eq!(closed["data"]["code"], "forbidden");
 }
 
 #[tokio::test]
 async fn only_a_valid_token_of_the_same_user_with_the_permission_renews() {
     let table = TestTable::create().await;
-    let desk = desk(&table, &connection()).await;
+    let dispatcher = dispatcher(&table, &connection()).await;
     let query = |text: &str| -> String {
         let event: Value = serde_json::from_str(text).unwrap();
         event["queryStringParameters"]["token"].as_str().unwrap().to_owned()
@@ -66,38 +66,38 @@ async fn only_a_valid_token_of_the_same_user_with_the_permission_renews() {
         ("", "unauthorized"),
         ("a.b.c", "unauthorized"),
     ] {
-        let message = answer(&desk, &with_token(token)).await;
+        let message = answer(&dispatcher, &with_token(token)).await;
         assert_eq!((&message["data"]["code"], &message["data"]["action"]), (&json!(code), &json!("authenticate")));
     }
-    assert_eq!(stored(&desk).await.principal, ann(), "as before");
-    assert_eq!(answer(&desk, &with_token(&ours)).await["type"], "authenticated");
+    assert_eq!(stored(&dispatcher).await.principal, ann(), "as before");
+    assert_eq!(answer(&dispatcher, &with_token(&ours)).await["type"], "authenticated");
 }
 
 #[tokio::test]
 async fn another_tenants_user_of_the_same_name_does_not_renew() {
     let table = TestTable::create().await;
     let tenant = TenantId::parse("globex").unwrap();
-    let desk = desk(&table, &Connection { principal: Principal { tenant, ..ann() }, ..connection() }).await;
-    assert_eq!(authenticate(&desk).await["data"]["code"], "forbidden");
+    let dispatcher = dispatcher(&table, &Connection { principal: Principal { tenant, ..ann() }, ..connection() }).await;
+    assert_eq!(authenticate(&dispatcher).await["data"]["code"], "forbidden");
 }
 
 #[tokio::test]
 async fn a_revoked_token_does_not_renew_and_ends_the_connection() {
     let table = TestTable::create().await;
-    let desk = desk(&table, &connection()).await;
-    desk.revocations.revoke(&ann().tenant, Some("ann"), second()).await.unwrap();
-    assert_eq!(authenticate(&desk).await["data"]["code"], "revoked");
-    let connection = stored(&desk).await;
+    let dispatcher = dispatcher(&table, &connection()).await;
+    dispatcher.revocations.revoke(&ann().tenant, Some("ann"), second()).await.unwrap();
+    assert_eq!(authenticate(&dispatcher).await["data"]["code"], "revoked");
+    let connection = stored(&dispatcher).await;
     assert_eq!((connection.ending, connection.principal), (Some(Ending::Revoked), ann()));
 }
 
 #[tokio::test]
 async fn while_nobody_knows_what_was_revoked_everything_stays_as_it_is() {
     let table = TestTable::create().await;
-    let mut desk = desk(&table, &connection()).await;
-    desk.revocations = Revocations::new(client("http://127.0.0.1:1"), table.name.clone());
-    assert_eq!(authenticate(&desk).await["data"]["code"], "unavailable");
-    let connection = stored(&desk).await;
+    let mut dispatcher = dispatcher(&table, &connection()).await;
+    dispatcher.revocations = Revocations::new(client("http://127.0.0.1:1"), table.name.clone());
+    assert_eq!(authenticate(&dispatcher).await["data"]["code"], "unavailable");
+    let connection = stored(&dispatcher).await;
     assert_eq!((connection.ending, connection.principal), (None, ann()));
 }
 
@@ -126,19 +126,19 @@ async fn answering(answers: &'static [(u16, &str)]) -> Revocations {
 #[tokio::test]
 async fn a_revocation_that_comes_while_a_token_is_renewed_ends_the_connection() {
     let table = TestTable::create().await;
-    let mut desk = desk(&table, &connection()).await;
-    desk.revocations =
+    let mut dispatcher = dispatcher(&table, &connection()).await;
+    dispatcher.revocations =
         answering(&[(200, "{}"), (200, "{}"), (200, r#"{"Item":{"before":{"S":"2026-01-15T10:30:01.000Z"}}}"#)]).await;
-    assert_eq!(authenticate(&desk).await["data"]["code"], "revoked");
-    assert_eq!(stored(&desk).await.ending, Some(Ending::Revoked));
+    assert_eq!(authenticate(&dispatcher).await["data"]["code"], "revoked");
+    assert_eq!(stored(&dispatcher).await.ending, Some(Ending::Revoked));
 }
 
 #[tokio::test]
 async fn a_renewed_connection_of_which_nobody_knows_whether_it_may_stay_has_to_come_again() {
     let table = TestTable::create().await;
-    let mut desk = desk(&table, &connection()).await;
-    desk.revocations =
+    let mut dispatcher = dispatcher(&table, &connection()).await;
+    dispatcher.revocations =
         answering(&[(200, "{}"), (200, "{}"), (400, r#"{"__type":"com.amazon#AccessDeniedException"}"#)]).await;
-    assert_eq!(authenticate(&desk).await["data"]["code"], "internal");
-    assert_eq!(stored(&desk).await.ending, Some(Ending::TokenExpired));
+    assert_eq!(authenticate(&dispatcher).await["data"]["code"], "internal");
+    assert_eq!(stored(&dispatcher).await.ending, Some(Ending::TokenExpired));
 }

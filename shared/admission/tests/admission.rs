@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+use admission::RestAdmission;
 use auth::{KeySet, Origins, Verifier};
-use front::Front;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use projections::{TenantId, Timestamp};
 use protocol::ErrorCode;
@@ -26,8 +26,8 @@ fn now() -> Timestamp {
     "2026-01-15T10:30:00Z".parse().unwrap()
 }
 
-fn front(table: &TestTable) -> Front {
-    Front {
+fn admission(table: &TestTable) -> RestAdmission {
+    RestAdmission {
         verifier: Verifier::fixed(KeySet::from_secrets([LOCAL_SECRET]).unwrap(), None),
         origins: Origins::parse("https://dashboard.example.com").unwrap(),
         revocations: table.revocations(),
@@ -56,16 +56,16 @@ fn cookie() -> HeaderMap {
     headers
 }
 
-async fn refused(front: &Front, headers: &HeaderMap) -> ErrorCode {
-    front.admit(headers, Some("192.0.2.17"), now()).await.unwrap_err()
+async fn refused(admission: &RestAdmission, headers: &HeaderMap) -> ErrorCode {
+    admission.admit(headers, Some("192.0.2.17"), now()).await.unwrap_err()
 }
 
 #[tokio::test]
 async fn a_token_in_a_header_or_a_cookie_tells_who_asks() {
     let table = TestTable::create().await;
-    let front = front(&table);
+    let admission = admission(&table);
     for headers in [headers(), cookie()] {
-        let principal = front.admit(&headers, None, now()).await.unwrap();
+        let principal = admission.admit(&headers, None, now()).await.unwrap();
         assert_eq!((principal.tenant.as_str(), principal.user.as_str()), ("acme", "ann"));
     }
 }
@@ -73,21 +73,21 @@ async fn a_token_in_a_header_or_a_cookie_tells_who_asks() {
 #[tokio::test]
 async fn a_page_must_be_ours_and_a_cookie_needs_one() {
     let table = TestTable::create().await;
-    let front = front(&table);
+    let admission = admission(&table);
     for (mut headers, may_be_without) in [(headers(), true), (cookie(), false)] {
         for foreign in ["https://elsewhere.example.net", "https://dashboard.example.com:8443", "null"] {
             headers.insert(header::ORIGIN, HeaderValue::from_static(foreign));
-            assert_eq!(refused(&front, &headers).await, ErrorCode::OriginNotAllowed, "{foreign}");
+            assert_eq!(refused(&admission, &headers).await, ErrorCode::OriginNotAllowed, "{foreign}");
         }
         headers.remove(header::ORIGIN);
-        assert_eq!(front.admit(&headers, None, now()).await.is_ok(), may_be_without);
+        assert_eq!(admission.admit(&headers, None, now()).await.is_ok(), may_be_without);
     }
 }
 
 #[tokio::test]
 async fn without_exactly_one_valid_token_nobody_knows_who_asks() {
     let table = TestTable::create().await;
-    let front = front(&table);
+    let admission = admission(&table);
     let mut none = headers();
     none.remove(header::AUTHORIZATION);
     let mut twice = headers();
@@ -95,34 +95,34 @@ async fn without_exactly_one_valid_token_nobody_knows_who_asks() {
     let mut forged = headers();
     forged.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer e30.e30.e30"));
     for headers in [none, twice, forged] {
-        assert_eq!(refused(&front, &headers).await, ErrorCode::Unauthorized);
+        assert_eq!(refused(&admission, &headers).await, ErrorCode::Unauthorized);
     }
     let late = "2100-01-02T00:00:00Z".parse().unwrap();
-    assert_eq!(front.admit(&headers(), None, late).await, Err(ErrorCode::Unauthorized));
+    assert_eq!(admission.admit(&headers(), None, late).await, Err(ErrorCode::Unauthorized));
 }
 
 #[tokio::test]
 async fn a_revoked_token_is_told_so_and_another_users_goes_on() {
     let table = TestTable::create().await;
-    let front = front(&table);
+    let admission = admission(&table);
     let acme = TenantId::parse("acme").unwrap();
-    front.revocations.revoke(&acme, Some("ben"), now()).await.unwrap();
-    front.revocations.revoke(&TenantId::parse("globex").unwrap(), None, now()).await.unwrap();
-    assert!(front.admit(&headers(), None, now()).await.is_ok());
-    front.revocations.revoke(&acme, Some("ann"), now()).await.unwrap();
-    assert_eq!(refused(&front, &headers()).await, ErrorCode::Revoked);
+    admission.revocations.revoke(&acme, Some("ben"), now()).await.unwrap();
+    admission.revocations.revoke(&TenantId::parse("globex").unwrap(), None, now()).await.unwrap();
+    assert!(admission.admit(&headers(), None, now()).await.is_ok());
+    admission.revocations.revoke(&acme, Some("ann"), now()).await.unwrap();
+    assert_eq!(refused(&admission, &headers()).await, ErrorCode::Revoked);
 }
 
 #[tokio::test]
 async fn a_user_asks_only_so_often_in_a_minute() {
     let table = TestTable::create().await;
-    let front = front(&table);
-    for _ in 0..front.requests_per_minute {
-        assert!(front.admit(&headers(), None, now()).await.is_ok());
+    let admission = admission(&table);
+    for _ in 0..admission.requests_per_minute {
+        assert!(admission.admit(&headers(), None, now()).await.is_ok());
     }
-    assert_eq!(refused(&front, &headers()).await, ErrorCode::RateLimited);
+    assert_eq!(refused(&admission, &headers()).await, ErrorCode::RateLimited);
     let next = "2026-01-15T10:31:00Z".parse().unwrap();
-    assert!(front.admit(&headers(), None, next).await.is_ok());
+    assert!(admission.admit(&headers(), None, next).await.is_ok());
 }
 
 #[tokio::test]
@@ -131,6 +131,6 @@ async fn while_a_table_does_not_answer_nobody_is_let_in() {
     let unreachable = table::client("http://127.0.0.1:1");
     let revocations = Revocations::new(unreachable.clone(), table.name.clone());
     let requests = Requests::new(unreachable, table.name.clone());
-    assert_eq!(refused(&Front { revocations, ..front(&table) }, &headers()).await, ErrorCode::Unavailable);
-    assert_eq!(refused(&Front { requests, ..front(&table) }, &headers()).await, ErrorCode::Unavailable);
+    assert_eq!(refused(&RestAdmission { revocations, ..admission(&table) }, &headers()).await, ErrorCode::Unavailable);
+    assert_eq!(refused(&RestAdmission { requests, ..admission(&table) }, &headers()).await, ErrorCode::Unavailable);
 }

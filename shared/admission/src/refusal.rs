@@ -5,7 +5,7 @@ use std::fmt::Display;
 use auth::{AuthError, Principal, Refused};
 use projections::ChannelId;
 use protocol::ErrorCode;
-use runtime::audit::{self, Audit, Happened};
+use runtime::audit::{self, Audit, AuditEvent};
 use store::StoreError;
 
 /// Why somebody is not let in: a code for the client, and for the audit trail what is known beside it.
@@ -34,24 +34,26 @@ impl Refusal {
 
     /// Writes it into the audit trail, as what its code says that it is.
     pub fn record(&self, channel: Option<&ChannelId>, source_ip: Option<&str>) {
-        self.record_as(self.happened(), channel, source_ip);
+        self.record_as(self.event(), channel, source_ip);
     }
 
     /// What its code says that it is.
-    fn happened(&self) -> Happened {
+    fn event(&self) -> AuditEvent {
         match self.code {
-            ErrorCode::Forbidden => Happened::Deny,
-            ErrorCode::RateLimited | ErrorCode::TooManyConnections | ErrorCode::TooManySubscriptions => Happened::Limit,
-            ErrorCode::Unavailable | ErrorCode::Internal => Happened::Fail,
-            _ => Happened::Refuse,
+            ErrorCode::Forbidden => AuditEvent::Deny,
+            ErrorCode::RateLimited | ErrorCode::TooManyConnections | ErrorCode::TooManySubscriptions => {
+                AuditEvent::Limit
+            }
+            ErrorCode::Unavailable | ErrorCode::Internal => AuditEvent::Fail,
+            _ => AuditEvent::Refuse,
         }
     }
 
     /// Writes it into the audit trail as this, unless it is our own failure.
-    pub fn record_as(&self, happened: Happened, channel: Option<&ChannelId>, source_ip: Option<&str>) {
-        let happened = if self.happened() == Happened::Fail { Happened::Fail } else { happened };
+    pub fn record_as(&self, event: AuditEvent, channel: Option<&ChannelId>, source_ip: Option<&str>) {
+        let event = if self.event() == AuditEvent::Fail { AuditEvent::Fail } else { event };
         let principal = self.principal.as_deref();
-        audit::record(happened, &Audit { principal, channel, reason: Some(&self.reason), source_ip, target: None });
+        audit::record(event, &Audit { principal, channel, reason: Some(&self.reason), source_ip, target: None });
     }
 }
 
@@ -140,15 +142,15 @@ mod tests {
 
     #[test]
     fn what_is_our_own_failure_is_not_taken_for_an_attack() {
-        for (code, happened) in [
-            (ErrorCode::Unauthorized, Happened::Refuse),
-            (ErrorCode::Revoked, Happened::Refuse),
-            (ErrorCode::Forbidden, Happened::Deny),
-            (ErrorCode::RateLimited, Happened::Limit),
-            (ErrorCode::Unavailable, Happened::Fail),
-            (ErrorCode::Internal, Happened::Fail),
+        for (code, event) in [
+            (ErrorCode::Unauthorized, AuditEvent::Refuse),
+            (ErrorCode::Revoked, AuditEvent::Refuse),
+            (ErrorCode::Forbidden, AuditEvent::Deny),
+            (ErrorCode::RateLimited, AuditEvent::Limit),
+            (ErrorCode::Unavailable, AuditEvent::Fail),
+            (ErrorCode::Internal, AuditEvent::Fail),
         ] {
-            assert_eq!(Refusal::from(code).happened(), happened, "{code}");
+            assert_eq!(Refusal::from(code).event(), event, "{code}");
         }
     }
 

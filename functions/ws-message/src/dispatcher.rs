@@ -5,13 +5,13 @@ use projections::{ChannelId, Timestamp};
 use protocol::{ClientMessage, ErrorCode, Rejection, channel_message, pong, subscribed, unsubscribed};
 use runtime::{
     PublisherWaker,
-    audit::{self, Audit, Happened},
+    audit::{self, Audit, AuditEvent},
 };
 use store::{Connection, Connections, Ending, Revocations, SubscribeError};
 use views::Reader;
 
 /// What answers messages.
-pub(crate) struct Desk {
+pub(crate) struct Dispatcher {
     pub(crate) connections: Connections,
     pub(crate) reader: Reader,
     pub(crate) verifier: Verifier,
@@ -43,77 +43,77 @@ pub(crate) struct Sender<'a> {
 }
 
 /// A message's sender as they are known, and when it came.
-pub(crate) struct Visit<'a> {
+pub(crate) struct Session<'a> {
     pub(crate) connection: Connection,
     pub(crate) source_ip: Option<&'a str>,
     pub(crate) now: Timestamp,
 }
 
-impl Visit<'_> {
+impl Session<'_> {
     /// Writes into the audit trail what the sender did.
-    fn record(&self, happened: Happened, channel: Option<&ChannelId>, code: Option<ErrorCode>) {
+    fn record(&self, event: AuditEvent, channel: Option<&ChannelId>, code: Option<ErrorCode>) {
         let (principal, source_ip) = (Some(&self.connection.principal), self.source_ip);
         audit::record(
-            happened,
+            event,
             &Audit { principal, channel, reason: code.map(ErrorCode::as_str), source_ip, target: None },
         );
     }
 }
 
-impl Desk {
+impl Dispatcher {
     /// The answer to one message. Each is counted before anything of it is read.
     pub(crate) async fn answer(&self, sender: Sender<'_>, body: &str, now: Timestamp) -> Result<String, Rejection> {
-        let visit = self.receive(sender, now).await.map_err(Rejection::new)?;
+        let session = self.receive(sender, now).await.map_err(Rejection::new)?;
         let message = ClientMessage::parse(body, self.limits.message_bytes)?;
-        self.follow(&visit, &message).await.map_err(|code| Rejection::of(message.action(), code))
+        self.dispatch(&session, &message).await.map_err(|code| Rejection::of(message.action(), code))
     }
 
     /// Counts the message. An error if nothing of this sender is followed (any more).
-    async fn receive<'a>(&self, sender: Sender<'a>, now: Timestamp) -> Result<Visit<'a>, ErrorCode> {
-        let counted = self.connections.message(sender.id, now).await.map_err(|error| front::failed(&error))?;
+    async fn receive<'a>(&self, sender: Sender<'a>, now: Timestamp) -> Result<Session<'a>, ErrorCode> {
+        let counted = self.connections.message(sender.id, now).await.map_err(|error| admission::failed(&error))?;
         // Forgotten, because a post found it gone: a new handshake helps, and nothing else.
         let (connection, messages) = counted.ok_or(ErrorCode::Unauthorized)?;
-        let visit = Visit { connection, source_ip: sender.source_ip, now };
-        if let Some(ending) = visit.connection.ending {
+        let session = Session { connection, source_ip: sender.source_ip, now };
+        if let Some(ending) = session.connection.ending {
             return Err(code_of(ending));
         }
-        if visit.connection.principal.expires_at <= now {
+        if session.connection.principal.expires_at <= now {
             return Err(ErrorCode::TokenExpired);
         }
         if messages > self.limits.messages_per_minute {
-            self.slow_down(&visit, messages).await;
+            self.slow_down(&session, messages).await;
             return Err(ErrorCode::RateLimited);
         }
-        Ok(visit)
+        Ok(session)
     }
 
     /// Has a sender closed who goes on in spite of being told to stop.
-    async fn slow_down(&self, visit: &Visit<'_>, messages: u64) {
+    async fn slow_down(&self, session: &Session<'_>, messages: u64) {
         let limit = self.limits.messages_per_minute;
         if messages == limit + 1 {
-            visit.record(Happened::Limit, None, Some(ErrorCode::RateLimited));
+            session.record(AuditEvent::Limit, None, Some(ErrorCode::RateLimited));
         }
         if messages > 2 * limit {
-            self.end(visit, Ending::RateLimited).await;
+            self.end(session, Ending::RateLimited).await;
         }
     }
 
     /// Has the publisher close the connection. If that cannot be noted, the next message that should not have come tries
     /// again.
-    pub(crate) async fn end(&self, visit: &Visit<'_>, ending: Ending) {
-        let id = &visit.connection.id;
-        match self.connections.end(id, ending, visit.now).await {
-            Ok(_) => self.waker.wake_unless_leased(self.connections.shard_of(id), visit.now).await,
+    pub(crate) async fn end(&self, session: &Session<'_>, ending: Ending) {
+        let id = &session.connection.id;
+        match self.connections.end(id, ending, session.now).await {
+            Ok(_) => self.waker.wake_unless_leased(self.connections.shard_of(id), session.now).await,
             Err(error) => tracing::error!(%error, ?ending, "a connection is not ended"),
         }
     }
 
-    async fn follow(&self, visit: &Visit<'_>, message: &ClientMessage) -> Result<String, ErrorCode> {
+    async fn dispatch(&self, session: &Session<'_>, message: &ClientMessage) -> Result<String, ErrorCode> {
         match message {
-            ClientMessage::Subscribe(channel) => self.subscribe(visit, self.within(channel)?).await,
-            ClientMessage::Unsubscribe(channel) => self.unsubscribe(visit, self.within(channel)?).await,
-            ClientMessage::Ping => Ok(pong(visit.now)),
-            ClientMessage::Authenticate(token) => self.authenticate(visit, token).await,
+            ClientMessage::Subscribe(channel) => self.subscribe(session, self.within(channel)?).await,
+            ClientMessage::Unsubscribe(channel) => self.unsubscribe(session, self.within(channel)?).await,
+            ClientMessage::Ping => Ok(pong(session.now)),
+            ClientMessage::Authenticate(token) => self.authenticate(session, token).await,
         }
     }
 
@@ -123,43 +123,43 @@ impl Desk {
         is_within.then_some(channel).ok_or(ErrorCode::UnknownChannel)
     }
 
-    async fn subscribe(&self, visit: &Visit<'_>, channel: &ChannelId) -> Result<String, ErrorCode> {
-        let principal = &visit.connection.principal;
+    async fn subscribe(&self, session: &Session<'_>, channel: &ChannelId) -> Result<String, ErrorCode> {
+        let principal = &session.connection.principal;
         if !auth::allows(principal, Action::Read(channel)) {
-            return Err(front::deny(principal, Some(channel), visit.source_ip));
+            return Err(admission::deny(principal, Some(channel), session.source_ip));
         }
         if let ChannelId::All(_) = channel {
             // Its views are too many for one message; the publisher sends each by itself, from its next tick on.
-            self.watch(visit, channel, "").await?;
-            return Ok(subscribed(channel, visit.now));
+            self.watch(session, channel, "").await?;
+            return Ok(subscribed(channel, session.now));
         }
         let sees_names = auth::allows(principal, Action::SeeNames);
-        let view = self.reader.view(&principal.tenant, channel, sees_names, visit.now).await;
-        let view = view.map_err(|error| front::failed(&error))?;
+        let view = self.reader.view(&principal.tenant, channel, sees_names, session.now).await;
+        let view = view.map_err(|error| admission::failed(&error))?;
         // The view is read before the connection watches: what changes in between differs from it and will be posted.
-        self.watch(visit, channel, &format!("{:x}", view.fingerprint)).await?;
-        Ok(channel_message(view.message_type, channel, &view.data, visit.now, &view.cursor))
+        self.watch(session, channel, &format!("{:x}", view.fingerprint)).await?;
+        Ok(channel_message(view.message_type, channel, &view.data, session.now, &view.cursor))
     }
 
     /// Lets the connection watch; `answered` tells the publisher what it has got already.
-    async fn watch(&self, visit: &Visit<'_>, channel: &ChannelId, answered: &str) -> Result<(), ErrorCode> {
-        let id = &visit.connection.id;
+    async fn watch(&self, session: &Session<'_>, channel: &ChannelId, answered: &str) -> Result<(), ErrorCode> {
+        let id = &session.connection.id;
         let watching = self.connections.subscribe(id, channel, answered, self.limits.subscriptions).await;
         watching.map_err(|error| {
             let code = refused(error);
             if code == ErrorCode::TooManySubscriptions {
-                visit.record(Happened::Limit, Some(channel), Some(code));
+                session.record(AuditEvent::Limit, Some(channel), Some(code));
             }
             code
         })?;
-        visit.record(Happened::Subscribe, Some(channel), None);
-        self.waker.wake_unless_leased(self.connections.shard_of(id), visit.now).await;
+        session.record(AuditEvent::Subscribe, Some(channel), None);
+        self.waker.wake_unless_leased(self.connections.shard_of(id), session.now).await;
         Ok(())
     }
 
-    async fn unsubscribe(&self, visit: &Visit<'_>, channel: &ChannelId) -> Result<String, ErrorCode> {
-        self.connections.unsubscribe(&visit.connection.id, channel).await.map_err(refused)?;
-        Ok(unsubscribed(channel, visit.now))
+    async fn unsubscribe(&self, session: &Session<'_>, channel: &ChannelId) -> Result<String, ErrorCode> {
+        self.connections.unsubscribe(&session.connection.id, channel).await.map_err(refused)?;
+        Ok(unsubscribed(channel, session.now))
     }
 }
 
@@ -177,6 +177,6 @@ fn refused(error: SubscribeError) -> ErrorCode {
         // It was there a moment ago: a post has found it gone in between.
         SubscribeError::Gone => ErrorCode::Unauthorized,
         SubscribeError::TooMany => ErrorCode::TooManySubscriptions,
-        SubscribeError::Store(error) => front::failed(&error),
+        SubscribeError::Store(error) => admission::failed(&error),
     }
 }

@@ -22,30 +22,30 @@ pub(crate) struct Description {
     pub(crate) last_activity: Timestamp,
 }
 
-/// What has been told already.
+/// What this container has written already.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct LastWritten {
     /// By slice, for each partition knows another part of how its channel stands.
     descriptions: HashMap<SliceKey, Description>,
     /// When the last record of a tenant's topic was noted.
     notes: HashMap<(TenantId, String), Timestamp>,
 }
 
-impl Told {
+impl LastWritten {
     /// Whether the directory should hear of it.
-    pub(crate) fn is_news(&self, key: &SliceKey, new: &Description) -> bool {
-        self.descriptions.get(key).is_none_or(|told| {
-            told.listing != new.listing || new.last_activity.since(told.last_activity) >= ACTIVITY_STEP
+    pub(crate) fn is_due(&self, key: &SliceKey, new: &Description) -> bool {
+        self.descriptions.get(key).is_none_or(|last_written| {
+            last_written.listing != new.listing || new.last_activity.since(last_written.last_activity) >= ACTIVITY_STEP
         })
     }
 
     /// The directory has heard of it.
-    pub(crate) fn described(&mut self, key: SliceKey, description: Description) {
+    pub(crate) fn written(&mut self, key: SliceKey, description: Description) {
         remember(&mut self.descriptions, key, description);
     }
 
     /// Whether it is time to note again when a topic was last heard of; the caller then does.
-    pub(crate) fn take_turn_to_note(&mut self, tenant: &TenantId, topic: &str, now: Timestamp) -> bool {
+    pub(crate) fn take_turn_to_write(&mut self, tenant: &TenantId, topic: &str, now: Timestamp) -> bool {
         let key = (tenant.clone(), topic.to_owned());
         let is_due = self.notes.get(&key).is_none_or(|noted| now.since(*noted) >= NOTE_STEP);
         if is_due {
@@ -82,32 +82,32 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_is_news_when_it_is_new_when_its_listing_changes_and_every_fifteen_seconds() {
-        let mut told = Told::default();
-        assert!(told.is_news(&key(1), &active_at(100)));
-        told.described(key(1), active_at(100));
-        assert!(!told.is_news(&key(1), &active_at(114)));
-        assert!(told.is_news(&key(1), &active_at(115)));
+    fn a_channel_is_due_when_it_is_new_when_its_listing_changes_and_every_fifteen_seconds() {
+        let mut last_written = LastWritten::default();
+        assert!(last_written.is_due(&key(1), &active_at(100)));
+        last_written.written(key(1), active_at(100));
+        assert!(!last_written.is_due(&key(1), &active_at(114)));
+        assert!(last_written.is_due(&key(1), &active_at(115)));
         let listing = Listing { name: None, status: Some("paused"), active: false, at: Timestamp::from_millis(1) };
-        assert!(told.is_news(&key(1), &Description { listing: Some(listing), ..active_at(100) }));
-        assert!(told.is_news(&key(2), &active_at(100)));
+        assert!(last_written.is_due(&key(1), &Description { listing: Some(listing), ..active_at(100) }));
+        assert!(last_written.is_due(&key(2), &active_at(100)));
     }
 
     #[test]
     fn a_topic_is_noted_every_two_seconds() {
-        let mut told = Told::default();
+        let mut last_written = LastWritten::default();
         let acme = TenantId::parse("acme").unwrap();
         let turns = [0, 1999, 2000, 3999, 4000]
-            .map(|millis| told.take_turn_to_note(&acme, "t", Timestamp::from_millis(millis)));
+            .map(|millis| last_written.take_turn_to_write(&acme, "t", Timestamp::from_millis(millis)));
         assert_eq!(turns, [true, false, true, false, true]);
     }
 
     #[test]
     fn memory_is_bounded() {
-        let mut told = Told::default();
+        let mut last_written = LastWritten::default();
         for campaign in 0..=MAX_REMEMBERED {
-            told.described(key(campaign), active_at(0));
+            last_written.written(key(campaign), active_at(0));
         }
-        assert!(told.descriptions.len() <= MAX_REMEMBERED);
+        assert!(last_written.descriptions.len() <= MAX_REMEMBERED);
     }
 }

@@ -11,7 +11,7 @@ use store::{Requests, Revocations};
 use crate::Refusal;
 
 /// What lets REST requests in: the same for every path that wants a token.
-pub struct Front {
+pub struct RestAdmission {
     /// Who tells whom a token speaks for.
     pub verifier: Verifier,
     /// Whose pages may ask.
@@ -24,7 +24,7 @@ pub struct Front {
     pub requests_per_minute: u64,
 }
 
-impl Front {
+impl RestAdmission {
     /// What the function's variables describe.
     pub async fn new(clients: &Clients, variables: Variables) -> Result<Self, ConfigError> {
         Ok(Self {

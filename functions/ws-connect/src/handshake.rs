@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use admission::Refusal;
 use auth::{Action, Credential, Origins, Presented, Principal, Verifier};
-use front::Refusal;
 use futures_util::future::try_join;
 use projections::{ChannelId, Timestamp};
 use protocol::ErrorCode;
 use runtime::{
     PublisherWaker,
-    audit::{self, Audit, Happened},
+    audit::{self, Audit, AuditEvent},
 };
 use store::{ConnectError, Connection, Connections, Limits, Requests, Revocations, Tickets};
 
 /// What lets connections in.
-pub(crate) struct Door {
+pub(crate) struct HandshakeAdmission {
     pub(crate) verifier: Verifier,
     pub(crate) origins: Origins,
     pub(crate) tickets: Tickets,
@@ -26,8 +26,8 @@ pub(crate) struct Door {
     pub(crate) waker: PublisherWaker,
 }
 
-/// What knocks.
-pub(crate) struct Knock<'a> {
+/// A handshake that asks to be let in.
+pub(crate) struct Handshake<'a> {
     /// API Gateway's id of what may become a connection.
     pub(crate) id: &'a str,
     /// What the handshake brings, or why it is not even looked at.
@@ -36,32 +36,32 @@ pub(crate) struct Knock<'a> {
     pub(crate) source_ip: Option<&'a str>,
 }
 
-impl Door {
+impl HandshakeAdmission {
     /// Lets a connection in, or says why not. Both are written into the audit trail.
-    pub(crate) async fn open(&self, knock: &Knock<'_>, now: Timestamp) -> Result<(), ErrorCode> {
-        match self.admit(knock, now).await {
+    pub(crate) async fn admit(&self, handshake: &Handshake<'_>, now: Timestamp) -> Result<(), ErrorCode> {
+        match self.decide(handshake, now).await {
             Ok(principal) => {
-                let audit = Audit { principal: Some(&principal), source_ip: knock.source_ip, ..Audit::default() };
-                audit::record(Happened::Connect, &audit);
+                let audit = Audit { principal: Some(&principal), source_ip: handshake.source_ip, ..Audit::default() };
+                audit::record(AuditEvent::Connect, &audit);
                 Ok(())
             }
             Err(refusal) => {
-                refusal.record(None, knock.source_ip);
+                refusal.record(None, handshake.source_ip);
                 Err(refusal.code)
             }
         }
     }
 
-    async fn admit(&self, knock: &Knock<'_>, now: Timestamp) -> Result<Principal, Refusal> {
-        let presented = knock.presented?;
+    async fn decide(&self, handshake: &Handshake<'_>, now: Timestamp) -> Result<Principal, Refusal> {
+        let presented = handshake.presented?;
         self.origins.check(&presented)?;
         let principal = self.identify(&presented, now).await?;
         if !auth::allows(&principal, Action::Connect) {
             return Err(Refusal::from(ErrorCode::Forbidden).of(&principal));
         }
         self.check(&principal, now).await.map_err(|refusal| refusal.of(&principal))?;
-        self.enter(knock, &principal, now).await.map_err(|refusal| refusal.of(&principal))?;
-        self.waker.wake_unless_leased(self.connections.shard_of(knock.id), now).await;
+        self.enter(handshake, &principal, now).await.map_err(|refusal| refusal.of(&principal))?;
+        self.waker.wake_unless_leased(self.connections.shard_of(handshake.id), now).await;
         Ok(principal)
     }
 
@@ -69,7 +69,7 @@ impl Door {
         match presented.credential {
             Some((_, Credential::Token(token))) => Ok(self.verifier.verify(token, now).await?),
             Some((_, Credential::Ticket(ticket))) => {
-                let principal = self.tickets.redeem(&front::digest(ticket), now).await?;
+                let principal = self.tickets.redeem(&admission::digest(ticket), now).await?;
                 principal.ok_or_else(|| Refusal::because(ErrorCode::Unauthorized, "the ticket is not valid"))
             }
             None => Err(Refusal::because(ErrorCode::Unauthorized, "no token")),
@@ -89,14 +89,14 @@ impl Door {
     }
 
     /// Remembers the connection, unless there are too many or its token was revoked.
-    async fn enter(&self, knock: &Knock<'_>, principal: &Principal, now: Timestamp) -> Result<(), Refusal> {
+    async fn enter(&self, handshake: &Handshake<'_>, principal: &Principal, now: Timestamp) -> Result<(), Refusal> {
         let connection = Connection {
-            id: knock.id.to_owned(),
+            id: handshake.id.to_owned(),
             principal: principal.clone(),
             channels: defaults(principal),
             is_default: true,
             connected_at: now,
-            source_ip: knock.source_ip.map(str::to_owned),
+            source_ip: handshake.source_ip.map(str::to_owned),
             ending: None,
         };
         self.connections.connect(&connection, self.limits, now).await.map_err(|error| match error {
@@ -112,7 +112,7 @@ impl Door {
             Err(error) => Refusal::from(error),
         };
         // The socket will not open, so no `$disconnect` comes. If this fails, the first post finds the connection gone.
-        if let Err(error) = self.connections.disconnect(knock.id).await {
+        if let Err(error) = self.connections.disconnect(handshake.id).await {
             tracing::warn!(%error, "a connection that was refused is not forgotten");
         }
         Err(refusal)

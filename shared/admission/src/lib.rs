@@ -6,7 +6,7 @@ mod refusal;
 mod response;
 mod ticket;
 
-pub use admission::Front;
+pub use admission::RestAdmission;
 pub use refusal::{Refusal, deny, failed};
 pub use response::{refuse, respond};
 pub use ticket::digest;
