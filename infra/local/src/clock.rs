@@ -5,5 +5,5 @@ use projections::Timestamp;
 /// The current time.
 #[must_use]
 pub(crate) fn now() -> Timestamp {
-    Timestamp::from_millis(rskafka::chrono::Utc::now().timestamp_millis())
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }

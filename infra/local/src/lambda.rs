@@ -148,9 +148,14 @@ impl Host {
         Ok(())
     }
 
-    /// Starts a process of each function and waits until they are ready, so that the first invocation finds one warm.
-    pub(crate) async fn warm(&self) {
-        futures_util::future::join_all(self.functions.values().map(|function| function.pool.warm())).await;
+    /// Starts a process of each function and waits until they are ready, so that the first invocation finds one warm. Fails
+    /// with the reason if one does not start.
+    pub(crate) async fn warm(&self) -> anyhow::Result<()> {
+        let warming = self.functions.values().map(|Function { pool, .. }| async move {
+            pool.warm().await.map_err(|error| anyhow::anyhow!(pool.not_started(&error)))
+        });
+        futures_util::future::try_join_all(warming).await?;
+        Ok(())
     }
 
     /// Starts a process of a function, unless one is idle, and waits until it is ready.

@@ -23,7 +23,7 @@ use crate::{
     clock::now,
     kafka::{self, PARTITIONS},
     producer::{Outgoing, Producer},
-    token::{DEFAULT_TENANT, Token},
+    token::{self, DEFAULT_TENANT, Token},
 };
 
 const TOPIC: &str = "campaign.events.v1";
@@ -62,7 +62,7 @@ pub(crate) struct Load {
     #[arg(long, value_name = "ADDR", default_value = "localhost:9092")]
     pub(crate) kafka: String,
     /// Whose records they are
-    #[arg(long, default_value = DEFAULT_TENANT)]
+    #[arg(long, default_value = DEFAULT_TENANT, value_parser = token::tenant)]
     pub(crate) tenant: String,
     /// Allows a URL and a Kafka that are not on this machine
     #[arg(long)]

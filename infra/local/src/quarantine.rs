@@ -5,7 +5,7 @@ use std::{
     io::{self, Write as _},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use aws_config::{BehaviorVersion, Region, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{Client, config::Credentials};
 use clap::Args;
@@ -96,10 +96,7 @@ async fn channels_table(client: &Client, url: &str) -> anyhow::Result<String> {
 
 /// How many partitions a topic has at most.
 async fn partitions(kafka: &str) -> i32 {
-    let topics = async { kafka::connect(kafka).await?.list_topics().await.context("no topics") }.await;
-    let greatest = topics.unwrap_or_default().into_iter().filter_map(|topic| {
-        let is_read = TOPICS.iter().any(|(name, _)| *name == topic.name);
-        topic.partitions.last().copied().filter(|_| is_read)
-    });
-    greatest.max().map_or(kafka::PARTITIONS, |greatest| greatest + 1)
+    let topics = kafka::partitions(kafka).await.unwrap_or_default();
+    let greatest = topics.into_iter().filter(|(name, _)| TOPICS.iter().any(|(read, _)| read == name));
+    greatest.map(|(_, partitions)| partitions).max().unwrap_or(kafka::PARTITIONS)
 }

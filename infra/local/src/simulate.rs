@@ -15,7 +15,7 @@ use crate::{
     clock::now,
     kafka::{self, PARTITIONS},
     producer::Producer,
-    token::DEFAULT_TENANT,
+    token::{self, DEFAULT_TENANT},
 };
 
 /// Records that become due within this time are sent together.
@@ -40,7 +40,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "ADDR", default_value = "localhost:9092")]
     pub(crate) kafka: String,
     /// Whose records they are
-    #[arg(long, default_value = DEFAULT_TENANT)]
+    #[arg(long, default_value = DEFAULT_TENANT, value_parser = token::tenant)]
     pub(crate) tenant: String,
     /// Whether it runs beside something else and should not show what it does.
     #[arg(skip)]

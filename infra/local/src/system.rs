@@ -133,7 +133,10 @@ impl System {
         places.extend([Place::new("Kafka", kafka.clone()), Place::new("DynamoDB", dynamodb.clone())]);
         let router = router(&template, &host, port, places, stop, &tasks);
         let servers = listeners.into_iter().map(|listener| serve(listener, router.clone())).collect();
-        host.warm().await;
+        if let Err(error) = host.warm().await {
+            host.shut_down().await;
+            return Err(error);
+        }
         let processes = format!("a process of each is warm, logs in {}", logs(port).display());
         console::ready("Lambda", &processes, begun.elapsed());
 

@@ -5,19 +5,22 @@
 //! read is one line that names resource and property.
 
 mod api;
+mod arn;
 mod document;
 mod error;
 mod function;
 mod intrinsic;
 mod node;
+mod references;
 mod secret;
+mod spelling;
 mod table;
 mod trigger;
 mod yaml;
 
 pub(crate) use self::{
     api::{Cors, HttpApi, HttpRoute, SocketApi},
-    document::{ACCOUNT, REGION, function_arn, function_name},
+    arn::{ACCOUNT, REGION, function_arn, function_name},
     error::TemplateError,
     function::Function,
     secret::Secret,
@@ -47,6 +50,7 @@ impl Template {
     /// Reads a template's text; `parameters` are given values instead of their defaults.
     pub(crate) fn read(text: &str, parameters: &[(&str, &str)]) -> Result<Self, TemplateError> {
         let document = Document::parse(text, parameters)?;
+        references::check(&document)?;
         let functions = function::read(&document)?;
         let template = Self {
             socket_api: api::read_socket_api(&document)?,
@@ -57,6 +61,7 @@ impl Template {
             schedules: trigger::read_schedules(&document)?,
             functions,
         };
+        document.check_spelling()?;
         template.check_functions()?;
         Ok(template)
     }
@@ -298,7 +303,7 @@ Resources:
             (
                 "TABLE: !Ref Table",
                 "TABLE: !Ref Tabel",
-                "Work.Environment.Variables.TABLE: there is no parameter or resource Tabel",
+                "Resources.Work.Properties.Environment.Variables.TABLE: there is no parameter or resource Tabel",
             ),
             (
                 "TABLE: !Ref Table",
@@ -315,6 +320,38 @@ Resources:
                 "cron(0 * * * ? *)",
                 "Work.Events.Tick.Properties.ScheduleExpression: only rate(…) is run locally",
             ),
+            (
+                "Anything: !ImportValue elsewhere",
+                "Anything: !Reff Work",
+                "Resources.Ignored.Properties.Anything: !Reff is no function of CloudFormation",
+            ),
+            (
+                "Anything: !ImportValue elsewhere",
+                "Anything: [!Ref Nowhere]",
+                "Resources.Ignored.Properties.Anything: there is no parameter or resource Nowhere",
+            ),
+            (
+                "Anything: !ImportValue elsewhere",
+                "Anything: !Sub '${AWS::Region}/${Wrok.Arn}'",
+                "Resources.Ignored.Properties.Anything: there is no parameter or resource Wrok.Arn",
+            ),
+            (
+                "Anything: !ImportValue elsewhere",
+                "Anything: !If [HasNothing, 1, 2]",
+                "Resources.Ignored.Properties.Anything: there is no condition HasNothing",
+            ),
+            (
+                "      MemorySize:",
+                "      Handlers: x\n      MemorySize:",
+                "Work: Handlers is not known; is Handler meant?",
+            ),
+            ("Mappings:", "Maps: {}\nMappings:", "Maps: is no section of a template"),
+            (
+                "Type: AWS::DynamoDB::Table",
+                "Type: AWS::DynamoDB::Tabel",
+                "Resources: AWS::DynamoDB::Tabel is not known; is AWS::DynamoDB::Table meant?",
+            ),
+            ("BatchSize: 50", "BatchSize: 10001", "Work.Events.Records.Properties.BatchSize: is not from 1 to 10000"),
             ("BatchSize: 50", "BatchSize: many", "Work.Events.Records.Properties.BatchSize: is no such number"),
             ("AttributeType: N", "AttributeType: X", "Table.AttributeDefinitions: has no type of S, N or B for sk"),
             ("Condition: HasCluster", "Condition: Has", "Mapping: there is no condition Has"),

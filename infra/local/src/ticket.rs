@@ -20,11 +20,14 @@ pub(crate) struct Ticket {
 
 /// Prints the ticket, and nothing else to standard output, so that `$(cargo dev ticket)` is one.
 pub(crate) async fn run(args: Ticket) -> anyhow::Result<()> {
-    let token = args.token.mint(now())?;
+    let token = args.token.mint_checked(now()).await?;
     let url = format!("{}/auth/ticket", args.rest.trim_end_matches('/'));
     let answer = reqwest::Client::new().post(&url).bearer_auth(token).send().await;
     let answer = answer.with_context(|| format!("nothing answers at {url}; is `cargo dev` running?"))?;
-    let answer: Value = answer.json().await.context("the answer is no JSON")?;
+    let status = answer.status();
+    let answer: Value = answer.json().await.with_context(|| {
+        format!("{url} answers {status}, and not as Livefold's REST API does; --rest is its base, such as http://localhost:4000/api")
+    })?;
     match answer["data"]["ticket"].as_str() {
         Some(ticket) => writeln!(io::stdout(), "{ticket}")?,
         None => bail!("no ticket: {}", answer["error"]["message"]),

@@ -6,9 +6,10 @@ use std::{
 };
 
 use anyhow::Context as _;
+use auth::{KeySet, Verifier};
 use clap::Args;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use projections::Timestamp;
+use projections::{TenantId, Timestamp, id::BadId};
 use serde::Serialize;
 
 use crate::clock::now;
@@ -24,7 +25,7 @@ pub(crate) const DEFAULT_TENANT: &str = "acme";
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Token {
     /// Whose data it opens
-    #[arg(long, default_value = DEFAULT_TENANT)]
+    #[arg(long, default_value = DEFAULT_TENANT, value_parser = tenant)]
     pub(crate) tenant: String,
     /// Whom it names
     #[arg(long, default_value = "dev")]
@@ -52,10 +53,14 @@ struct Claims<'a> {
 }
 
 /// Prints the token, and nothing else to standard output, so that `$(cargo dev token)` is one.
-#[expect(clippy::unused_async, reason = "called as all subcommands are")]
 pub(crate) async fn run(args: Token) -> anyhow::Result<()> {
-    writeln!(io::stdout(), "{}", args.mint(now())?)?;
+    writeln!(io::stdout(), "{}", args.mint_checked(now()).await?)?;
     Ok(())
+}
+
+/// A tenant as functions take it.
+pub(crate) fn tenant(text: &str) -> Result<String, BadId> {
+    TenantId::parse(text).map(|tenant| tenant.to_string())
 }
 
 impl Token {
@@ -78,11 +83,19 @@ impl Token {
         encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(LOCAL_SECRET.as_bytes()))
             .context("the token cannot be signed")
     }
+
+    /// The signed token; an error with the reason if functions would refuse it.
+    pub(crate) async fn mint_checked(&self, now: Timestamp) -> anyhow::Result<String> {
+        let token = self.mint(now)?;
+        let verifier = Verifier::fixed(KeySet::from_secrets([LOCAL_SECRET])?, None);
+        verifier.verify(&token, now).await.context("such a token would be refused")?;
+        Ok(token)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use auth::{Action, KeySet, Principal, Verifier, allows};
+    use auth::{Action, Principal, allows};
     use clap::Parser;
 
     use super::*;
@@ -128,5 +141,19 @@ mod tests {
         let may_read = |channel: &str| allows(&principal, Action::Read(&channel.parse().unwrap()));
         assert!(may_read("campaign:c-1") && may_read("event:e"));
         assert!(!may_read("campaign:c-2") && !may_read("system"));
+    }
+
+    #[test]
+    fn a_tenant_that_no_function_would_take_is_refused_with_the_reason() {
+        let error = Command::try_parse_from(["token", "--tenant", "a b"]).err().unwrap().to_string();
+        assert!(error.contains("1 to 128 of A-Z a-z 0-9"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_would_be_refused_is_not_given_out() {
+        let nobody = Command::parse_from(["token", "--user", ""]);
+        let error = nobody.token.mint_checked(noon()).await.unwrap_err();
+        assert!(error.to_string().contains("would be refused"), "{error:#}");
+        assert!(Command::parse_from(["token"]).token.mint_checked(noon()).await.is_ok());
     }
 }

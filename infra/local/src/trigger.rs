@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::{event::Source, poller::Poller, reader::Reader};
-use crate::{backoff::Backoff, invoke::Invoke, kafka};
+use crate::{backoff::Backoff, console, invoke::Invoke, kafka};
 
 /// How an event source mapping is configured.
 #[derive(Clone, Debug)]
@@ -37,8 +37,11 @@ pub(crate) struct Mapping {
     pub(crate) consumer_group: String,
 }
 
-/// Chunks of records that a poller's readers may have ready for it, beside the one that each holds.
+/// Chunks of records that a poller's reader may have ready for it, beside the one that it holds.
 const READY_CHUNKS: usize = 2;
+
+/// How often partitions are looked for that were added meanwhile.
+const LOOK: Duration = Duration::from_secs(20);
 
 /// Runs a mapping until `stop`. It waits for brokers and topics that are not there, and fails only where the function
 /// does not exist.
@@ -48,43 +51,74 @@ pub(crate) async fn run<I: Invoke>(
     invoker: Arc<I>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Some(partitions) = stop.run_until_cancelled(partitions(&kafka, &mapping.topic)).await else {
-        return Ok(());
-    };
+    run_and_look(mapping, kafka, invoker, stop, LOOK).await
+}
+
+async fn run_and_look<I: Invoke>(
+    mapping: Mapping,
+    kafka: String,
+    invoker: Arc<I>,
+    stop: CancellationToken,
+    look: Duration,
+) -> anyhow::Result<()> {
+    let Some(known) = stop.run_until_cancelled(partitions(&kafka, &mapping.topic)).await else { return Ok(()) };
     let Mapping { topic, function, consumer_group, .. } = &mapping;
-    tracing::debug!(topic, function, consumer_group, partitions = partitions.len(), "reading");
-    let source = Arc::new(Source::new(&kafka, &mapping.topic));
-    let mut readers = JoinSet::new();
+    tracing::debug!(topic, function, consumer_group, known, "reading");
+    let source = Arc::new(Source::new(&kafka, topic));
+    let mut readers = Vec::new();
+    let mut reading = JoinSet::new();
     let mut pollers = JoinSet::new();
-    let pollers_wanted = mapping.pollers.clamp(1, partitions.len().max(1));
+    let pollers_wanted = mapping.pollers.clamp(1, usize::try_from(known).unwrap_or(1).max(1));
     for n in 0..pollers_wanted {
         let (ready, chunks) = mpsc::channel(READY_CHUNKS);
-        for partition in partitions.iter().skip(n).step_by(pollers_wanted) {
-            let reader = Reader::new(kafka.clone(), mapping.topic.clone(), *partition);
-            readers.spawn(reader.run(ready.clone()));
-        }
+        let reader = Arc::new(Reader::new(&kafka, topic, consumer_group)?);
+        reader.add((0..known).skip(n).step_by(pollers_wanted))?;
+        readers.push(Arc::clone(&reader));
+        // A reader ends when its poller has.
+        reading.spawn(async move { reader.run(ready).await });
         let poller = Poller::new(mapping.clone(), Arc::clone(&source), Arc::clone(&invoker), chunks);
         let stop = stop.clone();
         pollers.spawn(async move { poller.run(stop).await });
     }
-    // A reader ends only when its poller has.
-    while let Some(ended) = pollers.join_next().await {
-        ended??;
+    tokio::select! {
+        () = add_partitions(&kafka, topic, known, &readers, look) => Ok(()),
+        ended = async {
+            while let Some(ended) = pollers.join_next().await {
+                ended??;
+            }
+            Ok(())
+        } => ended,
     }
-    Ok(())
 }
 
-/// The partitions of a topic, as soon as there is a broker that has it.
-async fn partitions(kafka: &str, topic: &str) -> Vec<i32> {
+/// Gives each partition that is added to a topic to one of its readers, for ever.
+async fn add_partitions(kafka: &str, topic: &str, mut known: i32, readers: &[Arc<Reader>], every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        // Where nothing answers, readers say so.
+        let Some(there) = kafka::partitions(kafka).await.ok().and_then(|topics| topics.get(topic).copied()) else {
+            continue;
+        };
+        if there > known {
+            tracing::info!("{topic} has {there} partitions now");
+        }
+        for (partition, reader) in (known..there).zip(readers.iter().cycle().skip(known as usize % readers.len())) {
+            if let Err(error) = reader.add(std::iter::once(partition)) {
+                console::warn(&format!("{topic}-{partition} is not read: {error}"));
+            }
+        }
+        known = known.max(there);
+    }
+}
+
+/// How many partitions a topic has, as soon as there is a broker that has it.
+async fn partitions(kafka: &str, topic: &str) -> i32 {
     let mut backoff = Backoff::default();
     loop {
-        let missing = match kafka::connect(kafka).await {
-            Ok(client) => match client.list_topics().await {
-                Ok(topics) => match topics.into_iter().find(|there| there.name == topic) {
-                    Some(there) => return there.partitions.into_iter().collect(),
-                    None => format!("Kafka at {kafka} has no topic {topic}"),
-                },
-                Err(_) => format!("Kafka at {kafka} does not list its topics"),
+        let missing = match kafka::partitions(kafka).await {
+            Ok(topics) => match topics.get(topic) {
+                Some(partitions) => return *partitions,
+                None => format!("Kafka at {kafka} has no topic {topic}"),
             },
             Err(error) => error.to_string(),
         };

@@ -16,9 +16,11 @@ pub(super) type TopicId = [u8; 16];
 /// does. It is some 100,000 call events: minutes of backlog under load, hours of the simulator.
 const RETAINED_BYTES: usize = 32 << 20;
 
-/// The largest batch that a producer may send, as Kafka's `max.message.bytes` (1 MB there). One record of it, in
-/// base64, still fits into the 6 MB of an invocation.
-const MAX_BATCH_BYTES: usize = 4 << 20;
+/// The largest batch that a producer may send: Kafka's default of `max.message.bytes`.
+const MAX_BATCH_BYTES: usize = 1_048_588;
+
+/// What comes before the records of a batch, and counts too.
+const BATCH_HEADER_BYTES: usize = 61;
 
 /// What a stored batch costs beside its records.
 const BATCH_OVERHEAD: usize = size_of::<Batch>();
@@ -129,7 +131,7 @@ struct Sequence {
 
 impl Partition {
     fn append(&mut self, batch: &Batch) -> Result<i64, ErrorCode> {
-        if batch.record_data.len() > MAX_BATCH_BYTES {
+        if batch.record_data.len() + BATCH_HEADER_BYTES > MAX_BATCH_BYTES {
             return Err(ErrorCode::MessageTooLarge);
         }
         if batch.last_offset_delta < 0 {
@@ -270,7 +272,7 @@ mod tests {
     fn what_is_kept_is_bounded_and_the_newest_stays() {
         let log = Log::new();
         for _ in 0..100 {
-            log.append(TOPIC, 0, &batch(1, 1 << 20)).unwrap();
+            log.append(TOPIC, 0, &batch(1, 1_000_000)).unwrap();
         }
         let extent = log.extent(TOPIC, 0);
         assert_eq!(extent.end, 100);
@@ -279,10 +281,11 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_no_invocation_could_carry_is_refused() {
+    fn a_batch_that_is_larger_than_kafka_takes_is_refused() {
         let log = Log::new();
-        assert_eq!(log.append(TOPIC, 0, &batch(1, MAX_BATCH_BYTES + 1)), Err(ErrorCode::MessageTooLarge));
-        assert_eq!(log.append(TOPIC, 0, &batch(1, 1)), Ok(0));
+        let largest = MAX_BATCH_BYTES - BATCH_HEADER_BYTES;
+        assert_eq!(log.append(TOPIC, 0, &batch(1, largest + 1)), Err(ErrorCode::MessageTooLarge));
+        assert_eq!(log.append(TOPIC, 0, &batch(1, largest)), Ok(0));
     }
 
     #[test]

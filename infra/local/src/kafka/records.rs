@@ -23,7 +23,10 @@ use tansu_storage::{Storage as _, StorageContainer, TopicId as TopicName};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::log::{Log, Read, TopicId};
+use super::{
+    log::{Log, Read, TopicId},
+    transactions,
+};
 
 /// The longest that a fetch is held, whatever the client asks for.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -68,6 +71,9 @@ impl Service<(), Frame> for Records {
             Body::ListOffsetsRequest(request) => self.list_offsets(request).await.into(),
             Body::DeleteRecordsRequest(request) => self.delete_records(request).await.into(),
             Body::InitProducerIdRequest(request) => self.init_producer(&request).into(),
+            Body::FindCoordinatorRequest(request) if transactions::wants_coordinator(&request) => {
+                transactions::refuse_coordinator(request).into()
+            }
             Body::DeleteTopicsRequest(_) => {
                 let answer = self.tansu.serve(context, frame).await;
                 self.forget_deleted_topics().await;
@@ -256,17 +262,13 @@ impl Records {
         DeleteRecordsResponse::default().throttle_time_ms(0).topics(Some(responses))
     }
 
-    /// Gives an idempotent producer its id. There are no transactions: Tansu 0.6 has no route to end one.
+    /// Gives an idempotent producer its id.
     fn init_producer(&self, request: &InitProducerIdRequest) -> InitProducerIdResponse {
-        let (error, id) = match request.transactional_id {
-            None => (ErrorCode::None, self.next_producer.fetch_add(1, Ordering::Relaxed)),
-            Some(_) => (ErrorCode::TransactionalIdAuthorizationFailed, -1),
-        };
-        InitProducerIdResponse::default()
-            .throttle_time_ms(0)
-            .error_code(error.into())
-            .producer_id(id)
-            .producer_epoch(if error == ErrorCode::None { 0 } else { -1 })
+        if let Some(id) = &request.transactional_id {
+            return transactions::refuse_producer(id);
+        }
+        let id = self.next_producer.fetch_add(1, Ordering::Relaxed);
+        InitProducerIdResponse::default().throttle_time_ms(0).error_code(0).producer_id(id).producer_epoch(0)
     }
 }
 

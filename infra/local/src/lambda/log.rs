@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
+    task::JoinSet,
+};
 
 use crate::console;
 
@@ -25,6 +28,7 @@ pub(crate) struct Log {
     /// Whether the lines are shown on the terminal as well.
     verbose: bool,
     file: Arc<Mutex<(File, u64)>>,
+    last: Arc<Mutex<String>>,
 }
 
 impl Log {
@@ -33,25 +37,32 @@ impl Log {
         fs::create_dir_all(folder)?;
         let path = folder.join(format!("{function}.log"));
         let file = Arc::new(Mutex::new((File::create(&path)?, 0)));
-        Ok(Self { function: function.to_owned(), path, verbose, file })
+        Ok(Self { function: function.to_owned(), path, verbose, file, last: Arc::default() })
+    }
+
+    /// The last line that was written.
+    pub(super) fn last_line(&self) -> String {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Copies a process's output until it ends.
-    pub(super) fn follow<O, E>(&self, stdout: Option<O>, stderr: Option<E>)
+    /// Copies a process's output; what is returned ends with it.
+    pub(super) fn follow<O, E>(&self, stdout: Option<O>, stderr: Option<E>) -> JoinSet<()>
     where
         O: AsyncRead + Unpin + Send + 'static,
         E: AsyncRead + Unpin + Send + 'static,
     {
+        let mut copying = JoinSet::new();
         if let Some(stdout) = stdout {
-            tokio::spawn(self.clone().copy(stdout));
+            copying.spawn(self.clone().copy(stdout));
         }
         if let Some(stderr) = stderr {
-            tokio::spawn(self.clone().copy(stderr));
+            copying.spawn(self.clone().copy(stderr));
         }
+        copying
     }
 
     async fn copy<R: AsyncRead + Unpin>(self, output: R) {
@@ -61,9 +72,11 @@ impl Log {
             line.clear();
             match (&mut output).take(MAX_LINE).read_until(b'\n', &mut line).await {
                 Ok(read) if read > 0 => {
+                    let text = String::from_utf8_lossy(&line);
                     if self.verbose {
-                        console::function_line(&self.function, String::from_utf8_lossy(&line).trim_end());
+                        console::function_line(&self.function, text.trim_end());
                     }
+                    text.trim().clone_into(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner));
                     // A full disk must not end the function.
                     let _ = self.write(&line);
                 }

@@ -46,15 +46,31 @@ impl Pool {
     pub(super) async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
         let _permit = self.permits.acquire().await.map_err(|_| InvokeError::ShuttingDown)?;
         let (id, process) = self.take()?;
+        if let Err(error) = process.ready().await {
+            self.give_back(id, &process);
+            console::warn(&self.not_started(&error));
+            return Err(error);
+        }
         let outcome = process.invoke(payload, self.launch.timeout).await;
         self.give_back(id, &process);
         outcome
     }
 
     /// Starts a process, unless there is one.
-    pub(super) async fn warm(&self) {
+    pub(super) async fn warm(&self) -> Result<(), InvokeError> {
         if self.processes().all.is_empty() {
-            let _ = self.start().await;
+            self.start().await?;
+        }
+        Ok(())
+    }
+
+    /// Why a process was never ready, in one line.
+    pub(super) fn not_started(&self, error: &InvokeError) -> String {
+        let name = &self.launch.name;
+        match (error, self.log.last_line().trim_start_matches("Error: ")) {
+            (InvokeError::Crashed, reason) if !reason.is_empty() => format!("{name} does not start: {reason}"),
+            (InvokeError::TimedOut, _) => format!("{name} does not start: it asks for no invocation"),
+            (error, _) => format!("{name} does not start: {error}"),
         }
     }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tokio::{
     process::{Child, Command},
     sync::{mpsc, oneshot},
+    task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -24,6 +25,9 @@ use crate::{console, invoke::InvokeError, template::function_arn};
 
 /// Lambda gives a function this long to ask for its first invocation.
 const INIT: Duration = Duration::from_secs(10);
+
+/// How long is waited for the output of a process that has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A running process, known to the Runtime API by its number.
 pub(super) struct Process {
@@ -78,7 +82,7 @@ impl Process {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        log.follow(child.stdout.take(), child.stderr.take());
+        let output = log.follow(child.stdout.take(), child.stderr.take());
         let (outgoing, invocations) = mpsc::channel(1);
         let process = Arc::new(Self {
             function: launch.name.clone(),
@@ -93,20 +97,26 @@ impl Process {
             kill: CancellationToken::new(),
             exited: CancellationToken::new(),
         });
-        tokio::spawn(process.clone().supervise(child));
+        tokio::spawn(process.clone().supervise(child, output));
         Ok(process)
     }
 
-    async fn supervise(self: Arc<Self>, mut child: Child) {
+    async fn supervise(self: Arc<Self>, mut child: Child, mut output: JoinSet<()>) {
         tokio::select! {
             status = child.wait() => {
-                if let Ok(status) = status {
+                // Its last words are in the log then. They end with it, unless it has left children behind.
+                let rest = async { while output.join_next().await.is_some() {} };
+                let _ = tokio::time::timeout(LAST_WORDS, rest).await;
+                // One that never was ready is told of by whoever waits for it.
+                if let Ok(status) = status && self.ready.is_cancelled() {
                     console::warn(&format!("{} (process {}) ended: {status}", self.function, self.pid));
                 }
+                output.detach_all();
             }
             () = self.kill.cancelled() => {
                 // `kill` waits for the process, so that none is left as a zombie.
                 let _ = child.kill().await;
+                output.detach_all();
             }
         }
         self.exited.cancel();
@@ -160,9 +170,8 @@ impl Process {
         }
     }
 
-    /// Runs one invocation. Afterwards the process may be gone.
+    /// Runs one invocation in a process that is ready. Afterwards the process may be gone.
     pub(super) async fn invoke(&self, payload: Bytes, timeout: Duration) -> Result<Bytes, InvokeError> {
-        self.ready().await?;
         let request_id = Uuid::new_v4().to_string();
         let (answer, answered) = oneshot::channel();
         *self.pending() = Some(Pending { request_id: request_id.clone(), answer });

@@ -38,11 +38,15 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
+        let this = std::env::current_exe().unwrap();
+        Self::script(&format!("exec '{}' --exact lambda::tests::function --ignored", this.display())).await
+    }
+
+    /// A function that is a line of shell.
+    async fn script(line: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let binary = folder.path().join("work");
-        let this = std::env::current_exe().unwrap();
-        let script = format!("#!/bin/sh\nexec '{}' --exact lambda::tests::function --ignored\n", this.display());
-        std::fs::write(&binary, script).unwrap();
+        std::fs::write(&binary, format!("#!/bin/sh\n{line}\n")).unwrap();
         std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
         let environment = [
             ("AWS_LAMBDA_FUNCTION_NAME", "work"),
@@ -138,6 +142,14 @@ async fn a_process_that_dies_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_function_that_does_not_start_says_why_in_one_line() {
+    let reason = "the environment variable TICK_MS is not a number from 10 to 10000";
+    let running = Running::script(&format!("echo 'Error: {reason}' >&2; exit 1")).await;
+    let error = running.host.warm().await.unwrap_err().to_string();
+    assert_eq!(error, format!("work does not start: {reason}"));
+}
+
+#[tokio::test]
 async fn a_process_that_takes_too_long_is_killed() {
     let running = Running::start().await;
     let before = running.invoke("answer").await.unwrap()["pid"].as_u64().unwrap();
@@ -152,7 +164,13 @@ async fn a_caller_that_goes_away_leaves_the_process_usable() {
     let running = Running::start().await;
     let before = running.invoke("answer").await.unwrap();
     let _ = tokio::time::timeout(Duration::from_millis(50), running.invoke("sleep")).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // It comes to its end, though nobody waits for it.
+    let given_back = async {
+        while running.host.status()[0].processes[0].state != State::Idle {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), given_back).await.unwrap();
     assert_eq!(running.invoke("answer").await.unwrap()["pid"], before["pid"]);
 }
 

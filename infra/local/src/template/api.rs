@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{
-    TemplateError,
-    document::{Document, function_name},
-    function,
-    node::Node,
-};
+use super::{arn::function_name, document::Document, error::TemplateError, function, node::Node};
 
 /// The WebSocket API.
 #[derive(Clone, Debug)]
@@ -63,17 +58,17 @@ const OTHER_FORMS: [&str; 3] = ["AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Ro
 
 pub(super) fn read_socket_api(document: &Document) -> Result<Option<SocketApi>, TemplateError> {
     for kind in OTHER_FORMS {
-        if let Some(node) = document.resources(kind)?.first() {
+        if let Some(node) = Node::all(document, kind)?.first() {
             return Err(node.error("Type", format!("{kind} is not known to the local system, only SAM's APIs")));
         }
     }
-    let Some(node) = document.resource("AWS::Serverless::WebSocketApi")? else { return Ok(None) };
+    let Some(node) = Node::only(document, "AWS::Serverless::WebSocketApi")? else { return Ok(None) };
     let expression = node.required("RouteSelectionExpression", Node::text)?;
     let Some(selection) = expression.strip_prefix("$request.body.") else {
         return Err(node.error("RouteSelectionExpression", "only $request.body.… is known to the local system"));
     };
     let mut responses = Vec::new();
-    for response in document.resources("AWS::ApiGatewayV2::RouteResponse")? {
+    for response in Node::all(document, "AWS::ApiGatewayV2::RouteResponse")? {
         responses.push(response.required("RouteId", Node::text)?);
     }
     let mut routes = BTreeMap::new();
@@ -105,7 +100,7 @@ fn route_id(api: &str, key: &str) -> String {
 }
 
 pub(super) fn read_http_api(document: &Document) -> Result<Option<HttpApi>, TemplateError> {
-    let Some(node) = document.resource("AWS::Serverless::HttpApi")? else { return Ok(None) };
+    let Some(node) = Node::only(document, "AWS::Serverless::HttpApi")? else { return Ok(None) };
     let id = node.place().to_lowercase();
     let mut routes = Vec::new();
     for event in function::events(document, "HttpApi")? {

@@ -1,20 +1,24 @@
 //! A template with its parameters and conditions, and the evaluation of what its properties say.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{TemplateError, intrinsic, node::Node, yaml};
+use super::{
+    arn::{ACCOUNT, REGION, function_arn, secret_arn},
+    error::TemplateError,
+    intrinsic::{self, Scope},
+    spelling::Spelling,
+    yaml,
+};
 
-/// Region, account and so on, as functions see them locally.
-pub(crate) const REGION: &str = "us-east-1";
-pub(crate) const ACCOUNT: &str = "123456789012";
 const STACK: &str = "livefold";
 
 /// A parsed template.
 pub(super) struct Document {
     root: Value,
     parameters: BTreeMap<String, Value>,
+    spelling: RefCell<Spelling>,
 }
 
 impl Document {
@@ -35,29 +39,20 @@ impl Document {
             };
             parameters.insert(name.clone(), value);
         }
-        Ok(Self { root, parameters })
+        Ok(Self { root, parameters, spelling: RefCell::default() })
     }
 
-    /// The resources of a type whose condition holds.
-    pub(super) fn resources(&self, kind: &str) -> Result<Vec<Node<'_>>, TemplateError> {
-        let mut nodes = Vec::new();
+    /// The resources of a type whose condition holds: their logical ids, and their properties with what `Globals` says.
+    pub(super) fn resources(&self, kind: &str) -> Result<Vec<(&str, Value)>, TemplateError> {
+        let types = entries(&self.root["Resources"]).filter_map(|(_, resource)| resource["Type"].as_str());
+        self.spelling.borrow_mut().seek("Resources", kind, types);
+        let mut resources = Vec::new();
         for (id, resource) in entries(&self.root["Resources"]) {
             if resource["Type"] == kind && self.exists(id, resource)? {
-                nodes.push(Node::new(self, id, self.with_globals(kind, &resource["Properties"])));
+                resources.push((id.as_str(), self.with_globals(kind, &resource["Properties"])));
             }
         }
-        Ok(nodes)
-    }
-
-    /// The resource of a type that there may be one of.
-    pub(super) fn resource(&self, kind: &str) -> Result<Option<Node<'_>>, TemplateError> {
-        let mut nodes = self.resources(kind)?;
-        match nodes.pop() {
-            Some(node) if !nodes.is_empty() => {
-                Err(node.error("Type", format!("the local system runs one {kind} only")))
-            }
-            node => Ok(node),
-        }
+        Ok(resources)
     }
 
     fn exists(&self, id: &str, resource: &Value) -> Result<bool, TemplateError> {
@@ -77,64 +72,44 @@ impl Document {
 
     /// Evaluates what stands at `place`. Nothing comes of `AWS::NoValue`.
     pub(super) fn evaluate(&self, value: &Value, place: &str) -> Result<Option<Value>, TemplateError> {
-        match value {
-            Value::Object(object) => {
-                if let Some((name, argument)) = intrinsic::call(object) {
-                    return intrinsic::evaluate(self, name, argument, place);
-                }
-                let mut result = Map::new();
-                for (key, value) in object {
-                    if let Some(value) = self.evaluate(value, &format!("{place}.{key}"))? {
-                        result.insert(key.clone(), value);
-                    }
-                }
-                Ok(Some(Value::Object(result)))
-            }
-            Value::Array(items) => {
-                let items = items.iter().map(|item| self.evaluate(item, place)).filter_map(Result::transpose);
-                Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)))
-            }
-            other => Ok(Some(other.clone())),
-        }
+        intrinsic::evaluate(self, value, place)
     }
 
-    /// Whether a condition of `Conditions` holds.
-    pub(super) fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError> {
-        let Some(condition) = self.root["Conditions"].get(name) else {
-            return Err(TemplateError::new(place, format!("there is no condition {name}")));
-        };
-        let holds = self.evaluate(condition, &format!("Conditions.{name}"))?;
-        holds
-            .and_then(|v| v.as_bool())
-            .ok_or_else(|| TemplateError::new(&format!("Conditions.{name}"), "is no condition"))
+    /// A property is looked for at a place with these properties.
+    pub(super) fn seek(&self, place: &str, property: &str, there: &Value) {
+        self.spelling.borrow_mut().seek(place, property, entries(there).map(|(name, _)| name.as_str()));
     }
 
-    /// The value of a key of `Mappings`.
-    pub(super) fn mapping(&self, map: &str, top: &str, second: &str) -> Option<&Value> {
-        self.root["Mappings"].get(map)?.get(top)?.get(second)
+    /// Fails for what is nearly the name of something that has been looked for.
+    pub(super) fn check_spelling(&self) -> Result<(), TemplateError> {
+        self.spelling.borrow().check()
     }
 
-    /// What `Ref` gives.
-    pub(super) fn reference(&self, name: &str, place: &str) -> Result<Option<Value>, TemplateError> {
-        let value = match name {
-            "AWS::NoValue" => return Ok(None),
-            "AWS::Region" => REGION.into(),
-            "AWS::AccountId" => ACCOUNT.into(),
-            "AWS::Partition" => "aws".into(),
-            "AWS::StackName" => STACK.into(),
-            "AWS::StackId" => format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local").into(),
-            "AWS::URLSuffix" => "amazonaws.com".into(),
-            "AWS::NotificationARNs" => Value::Array(Vec::new()),
-            _ => return self.parameter_or_resource(name, place).map(Some),
-        };
-        Ok(Some(value))
+    /// The sections by their names.
+    pub(super) fn sections(&self) -> impl Iterator<Item = (&String, &Value)> {
+        entries(&self.root)
+    }
+
+    /// Whether there is such a parameter, with a value or without.
+    pub(super) fn has_parameter(&self, name: &str) -> bool {
+        self.root["Parameters"].get(name).is_some()
+    }
+
+    /// Whether there is such a resource, in the template or made by SAM, whatever its condition.
+    pub(super) fn has_resource(&self, id: &str) -> bool {
+        self.find_owner(id).is_some()
+    }
+
+    /// Whether there is such a condition.
+    pub(super) fn has_condition(&self, name: &str) -> bool {
+        self.root["Conditions"].get(name).is_some()
     }
 
     fn parameter_or_resource(&self, name: &str, place: &str) -> Result<Value, TemplateError> {
         if let Some(value) = self.parameters.get(name) {
             return Ok(value.clone());
         }
-        if self.root["Parameters"].get(name).is_some() {
+        if self.has_parameter(name) {
             return Err(TemplateError::new(
                 &format!("Parameters.{name}"),
                 "has no default, and the local system gives it no value",
@@ -143,26 +118,18 @@ impl Document {
         Ok(self.physical_id(self.owner(name, place)?, name)?.into())
     }
 
-    /// What `Fn::GetAtt` gives. Only attributes that functions are told of matter here; others are a name.
-    pub(super) fn attribute(&self, id: &str, attribute: &str, place: &str) -> Result<String, TemplateError> {
-        let owner = self.owner(id, place)?;
-        let name = self.physical_id(owner, id)?;
-        Ok(match (self.root["Resources"][owner]["Type"].as_str().unwrap_or_default(), attribute) {
-            ("AWS::Serverless::Function", "Arn") if owner == id => function_arn(&name),
-            ("AWS::DynamoDB::Table", "Arn") => format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"),
-            ("AWS::SecretsManager::Secret", "Id") => name,
-            _ => format!("{name}.{attribute}"),
-        })
-    }
-
-    /// The resource that `id` names: itself, or the one that SAM makes it from (`IngestRole`, `SocketApiPingRoute`).
-    fn owner<'a>(&'a self, id: &str, place: &str) -> Result<&'a str, TemplateError> {
+    fn find_owner(&self, id: &str) -> Option<(&String, &Value)> {
         let candidates = entries(&self.root["Resources"]).filter(|(owner, resource)| {
             owner.as_str() == id
                 || resource["Type"].as_str().is_some_and(|t| t.starts_with("AWS::Serverless::"))
                     && id.starts_with(owner.as_str())
         });
-        let Some((owner, resource)) = candidates.max_by_key(|(owner, _)| owner.len()) else {
+        candidates.max_by_key(|(owner, _)| owner.len())
+    }
+
+    /// The resource that `id` names: itself, or the one that SAM makes it from (`IngestRole`, `SocketApiPingRoute`).
+    fn owner<'a>(&'a self, id: &str, place: &str) -> Result<&'a str, TemplateError> {
+        let Some((owner, resource)) = self.find_owner(id) else {
             return Err(TemplateError::new(place, format!("there is no parameter or resource {id}")));
         };
         if !self.exists(owner, resource)? {
@@ -201,20 +168,50 @@ impl Document {
     }
 }
 
-/// The ARN of a function by its name.
-pub(crate) fn function_arn(name: &str) -> String {
-    format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")
-}
+impl Scope for Document {
+    /// Whether a condition of `Conditions` holds.
+    fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError> {
+        let Some(condition) = self.root["Conditions"].get(name) else {
+            return Err(TemplateError::new(place, format!("there is no condition {name}")));
+        };
+        let holds = self.evaluate(condition, &format!("Conditions.{name}"))?;
+        holds
+            .and_then(|v| v.as_bool())
+            .ok_or_else(|| TemplateError::new(&format!("Conditions.{name}"), "is no condition"))
+    }
 
-/// The ARN of a secret by its name; AWS ends it in six characters of its own choice.
-pub(crate) fn secret_arn(name: &str) -> String {
-    format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-000000")
-}
+    /// The value of a key of `Mappings`.
+    fn mapping(&self, map: &str, top: &str, second: &str) -> Option<&Value> {
+        self.root["Mappings"].get(map)?.get(top)?.get(second)
+    }
 
-/// The name of a function by its name or ARN, with or without a version.
-pub(crate) fn function_name(name_or_arn: &str) -> &str {
-    let name = name_or_arn.split_once(":function:").map_or(name_or_arn, |(_, name)| name);
-    name.split(':').next().unwrap_or(name)
+    /// What `Ref` gives.
+    fn reference(&self, name: &str, place: &str) -> Result<Option<Value>, TemplateError> {
+        let value = match name {
+            "AWS::NoValue" => return Ok(None),
+            "AWS::Region" => REGION.into(),
+            "AWS::AccountId" => ACCOUNT.into(),
+            "AWS::Partition" => "aws".into(),
+            "AWS::StackName" => STACK.into(),
+            "AWS::StackId" => format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local").into(),
+            "AWS::URLSuffix" => "amazonaws.com".into(),
+            "AWS::NotificationARNs" => Value::Array(Vec::new()),
+            _ => return self.parameter_or_resource(name, place).map(Some),
+        };
+        Ok(Some(value))
+    }
+
+    /// What `Fn::GetAtt` gives. Only attributes that functions are told of matter here; others are a name.
+    fn attribute(&self, id: &str, attribute: &str, place: &str) -> Result<String, TemplateError> {
+        let owner = self.owner(id, place)?;
+        let name = self.physical_id(owner, id)?;
+        Ok(match (self.root["Resources"][owner]["Type"].as_str().unwrap_or_default(), attribute) {
+            ("AWS::Serverless::Function", "Arn") if owner == id => function_arn(&name),
+            ("AWS::DynamoDB::Table", "Arn") => format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"),
+            ("AWS::SecretsManager::Secret", "Id") => name,
+            _ => format!("{name}.{attribute}"),
+        })
+    }
 }
 
 fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {

@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::Value;
 
 use super::{
-    TemplateError,
-    document::{Document, function_name},
+    arn::function_name,
+    document::Document,
+    error::TemplateError,
+    intrinsic::{self, Scope as _},
     node::Node,
 };
 
@@ -43,7 +45,7 @@ pub(super) struct Event<'a> {
 const KNOWN_EVENTS: [&str; 3] = ["HttpApi", "MSK", "ScheduleV2"];
 
 pub(super) fn read(document: &Document) -> Result<Vec<Function>, TemplateError> {
-    document.resources("AWS::Serverless::Function")?.iter().map(|node| function(document, node)).collect()
+    Node::all(document, "AWS::Serverless::Function")?.iter().map(|node| function(document, node)).collect()
 }
 
 fn function(document: &Document, node: &Node) -> Result<Function, TemplateError> {
@@ -57,7 +59,7 @@ fn function(document: &Document, node: &Node) -> Result<Function, TemplateError>
         && let Some(Value::Object(variables)) = node.value("Variables")?
     {
         for (name, value) in variables {
-            let text = super::intrinsic::text(&value);
+            let text = intrinsic::text(&value);
             environment
                 .insert(name.clone(), text.ok_or_else(|| node.error(&format!("Variables.{name}"), "is no text"))?);
         }
@@ -85,7 +87,7 @@ fn name(document: &Document, node: &Node) -> Result<String, TemplateError> {
 /// The events of all functions that are of a type.
 pub(super) fn events<'a>(document: &'a Document, kind: &str) -> Result<Vec<Event<'a>>, TemplateError> {
     let mut events = Vec::new();
-    for node in document.resources("AWS::Serverless::Function")? {
+    for node in Node::all(document, "AWS::Serverless::Function")? {
         for (_, event) in node.nodes("Events")? {
             let event_kind = event.required("Type", Node::text)?;
             if !KNOWN_EVENTS.contains(&event_kind.as_str()) {

@@ -2,7 +2,19 @@
 
 use serde_json::{Map, Value};
 
-use super::{TemplateError, document::Document};
+use super::error::TemplateError;
+
+/// Where functions find what they name.
+pub(super) trait Scope {
+    /// What `Ref` gives; nothing for `AWS::NoValue`.
+    fn reference(&self, name: &str, place: &str) -> Result<Option<Value>, TemplateError>;
+    /// What `Fn::GetAtt` gives.
+    fn attribute(&self, id: &str, attribute: &str, place: &str) -> Result<String, TemplateError>;
+    /// Whether a condition holds.
+    fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError>;
+    /// The value of a key of `Mappings`.
+    fn mapping(&self, map: &str, top: &str, second: &str) -> Option<&Value>;
+}
 
 /// The name and argument, if an object is a call of an intrinsic function.
 pub(super) fn call(object: &Map<String, Value>) -> Option<(&str, &Value)> {
@@ -11,17 +23,34 @@ pub(super) fn call(object: &Map<String, Value>) -> Option<(&str, &Value)> {
     (name == "Ref" || name == "Condition" || name.starts_with("Fn::")).then_some((name, argument))
 }
 
-/// Evaluates a call that stands at `place`. Nothing comes of `AWS::NoValue`.
-pub(super) fn evaluate(
-    document: &Document,
-    name: &str,
-    argument: &Value,
-    place: &str,
-) -> Result<Option<Value>, TemplateError> {
-    let call = Call { document, name, place };
+/// Evaluates what stands at `place`. Nothing comes of `AWS::NoValue`.
+pub(super) fn evaluate(scope: &dyn Scope, value: &Value, place: &str) -> Result<Option<Value>, TemplateError> {
+    match value {
+        Value::Object(object) => {
+            if let Some((name, argument)) = call(object) {
+                return evaluate_call(&Call { scope, name, place }, argument);
+            }
+            let mut result = Map::new();
+            for (key, value) in object {
+                if let Some(value) = evaluate(scope, value, &format!("{place}.{key}"))? {
+                    result.insert(key.clone(), value);
+                }
+            }
+            Ok(Some(Value::Object(result)))
+        }
+        Value::Array(items) => {
+            let items = items.iter().map(|item| evaluate(scope, item, place)).filter_map(Result::transpose);
+            Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)))
+        }
+        other => Ok(Some(other.clone())),
+    }
+}
+
+fn evaluate_call(call: &Call<'_>, argument: &Value) -> Result<Option<Value>, TemplateError> {
+    let Call { scope, name, place } = *call;
     let value = match name {
-        "Ref" => return document.reference(call.literal(argument)?, place),
-        "Condition" => document.condition(call.literal(argument)?, place)?.into(),
+        "Ref" => return scope.reference(call.literal(argument)?, place),
+        "Condition" => scope.condition(call.literal(argument)?, place)?.into(),
         "Fn::GetAtt" => call.get_att(argument)?,
         "Fn::Sub" => call.sub(argument)?,
         "Fn::If" => return call.choose(argument),
@@ -38,7 +67,7 @@ pub(super) fn evaluate(
         "Fn::FindInMap" => {
             let [map, top, second] = call.arguments(argument)?;
             let (map, top, second) = (call.text(map)?, call.text(top)?, call.text(second)?);
-            let found = document.mapping(&map, &top, &second);
+            let found = scope.mapping(&map, &top, &second);
             found.cloned().ok_or_else(|| call.error(&format!("there is no {map}.{top}.{second} in Mappings")))?
         }
         "Fn::Equals" => {
@@ -70,7 +99,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 }
 
 struct Call<'a> {
-    document: &'a Document,
+    scope: &'a dyn Scope,
     name: &'a str,
     place: &'a str,
 }
@@ -93,7 +122,7 @@ impl Call<'_> {
     }
 
     fn value(&self, value: &Value) -> Result<Value, TemplateError> {
-        self.document.evaluate(value, self.place)?.ok_or_else(|| self.wrong())
+        evaluate(self.scope, value, self.place)?.ok_or_else(|| self.wrong())
     }
 
     fn text(&self, value: &Value) -> Result<String, TemplateError> {
@@ -113,13 +142,13 @@ impl Call<'_> {
 
     fn get_att(&self, argument: &Value) -> Result<Value, TemplateError> {
         let [id, attribute] = self.arguments(argument)?;
-        Ok(self.document.attribute(self.literal(id)?, &self.text(attribute)?, self.place)?.into())
+        Ok(self.scope.attribute(self.literal(id)?, &self.text(attribute)?, self.place)?.into())
     }
 
     fn choose(&self, argument: &Value) -> Result<Option<Value>, TemplateError> {
         let [condition, yes, no] = self.arguments(argument)?;
-        let holds = self.document.condition(self.literal(condition)?, self.place)?;
-        self.document.evaluate(if holds { yes } else { no }, self.place)
+        let holds = self.scope.condition(self.literal(condition)?, self.place)?;
+        evaluate(self.scope, if holds { yes } else { no }, self.place)
     }
 
     fn join(&self, argument: &Value) -> Result<Value, TemplateError> {
@@ -156,9 +185,9 @@ impl Call<'_> {
 
     fn named(&self, name: &str) -> Result<String, TemplateError> {
         if let Some((id, attribute)) = name.split_once('.') {
-            return self.document.attribute(id, attribute, self.place);
+            return self.scope.attribute(id, attribute, self.place);
         }
-        let value = self.document.reference(name, self.place)?;
+        let value = self.scope.reference(name, self.place)?;
         value.as_ref().and_then(text).ok_or_else(|| self.error(&format!("cannot put {name} into a text")))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{TemplateError, document::Document, intrinsic};
+use super::{document::Document, error::TemplateError, intrinsic};
 
 /// Properties at a place of the template. What is never read is never evaluated, so that the local system need not know
 /// all that AWS does.
@@ -15,8 +15,25 @@ pub(super) struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn new(document: &'a Document, place: &str, properties: Value) -> Self {
+    fn new(document: &'a Document, place: &str, properties: Value) -> Self {
         Self { document, place: place.to_owned(), properties }
+    }
+
+    /// The resources of a type whose condition holds.
+    pub(super) fn all(document: &'a Document, kind: &str) -> Result<Vec<Self>, TemplateError> {
+        let resources = document.resources(kind)?.into_iter();
+        Ok(resources.map(|(id, properties)| Self::new(document, id, properties)).collect())
+    }
+
+    /// The resource of a type that there may be one of.
+    pub(super) fn only(document: &'a Document, kind: &str) -> Result<Option<Self>, TemplateError> {
+        let mut nodes = Self::all(document, kind)?;
+        match nodes.pop() {
+            Some(node) if !nodes.is_empty() => {
+                Err(node.error("Type", format!("the local system runs one {kind} only")))
+            }
+            node => Ok(node),
+        }
     }
 
     /// The resource's logical id and, within it, the path.
@@ -29,9 +46,14 @@ impl<'a> Node<'a> {
         TemplateError::new(&format!("{}.{property}", self.place), problem)
     }
 
+    fn get(&self, property: &str) -> Option<&Value> {
+        self.document.seek(&self.place, property, &self.properties);
+        self.properties.get(property)
+    }
+
     /// A property's value, if it has one.
     pub(super) fn value(&self, property: &str) -> Result<Option<Value>, TemplateError> {
-        let Some(value) = self.properties.get(property) else { return Ok(None) };
+        let Some(value) = self.get(property) else { return Ok(None) };
         self.document.evaluate(value, &format!("{}.{property}", self.place))
     }
 
@@ -71,7 +93,7 @@ impl<'a> Node<'a> {
 
     /// A property that is an object, to be read in turn.
     pub(super) fn node(&self, property: &str) -> Result<Option<Node<'a>>, TemplateError> {
-        let Some(value) = self.properties.get(property) else { return Ok(None) };
+        let Some(value) = self.get(property) else { return Ok(None) };
         let place = format!("{}.{property}", self.place);
         // An `If` around the whole object is evaluated here, what is inside it later.
         let is_call = value.as_object().is_some_and(|object| intrinsic::call(object).is_some());
@@ -87,6 +109,7 @@ impl<'a> Node<'a> {
     pub(super) fn nodes(&self, property: &str) -> Result<BTreeMap<String, Node<'a>>, TemplateError> {
         let Some(parent) = self.node(property)? else { return Ok(BTreeMap::new()) };
         let names = parent.properties.as_object().into_iter().flatten().map(|(name, _)| name);
+        // Names of one's own choice, which may well be near each other.
         names.filter_map(|name| parent.node(name).map(|n| n.map(|n| (name.clone(), n))).transpose()).collect()
     }
 }

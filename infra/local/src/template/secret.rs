@@ -1,9 +1,6 @@
 //! `AWS::SecretsManager::Secret`.
 
-use super::{
-    TemplateError,
-    document::{Document, secret_arn},
-};
+use super::{arn::secret_arn, document::Document, error::TemplateError, node::Node};
 
 /// The secret that tokens are signed with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +10,7 @@ pub(crate) struct Secret {
 }
 
 pub(super) fn read(document: &Document) -> Result<Option<Secret>, TemplateError> {
-    let Some(node) = document.resource("AWS::SecretsManager::Secret")? else { return Ok(None) };
+    let Some(node) = Node::only(document, "AWS::SecretsManager::Secret")? else { return Ok(None) };
     let name = node.text("Name")?.unwrap_or_else(|| node.place().to_owned());
     Ok(Some(Secret { arn: secret_arn(&name), name }))
 }

@@ -1,6 +1,6 @@
 //! `AWS::DynamoDB::Table`.
 
-use super::{TemplateError, document::Document, node::Node};
+use super::{document::Document, error::TemplateError, intrinsic::Scope as _, node::Node};
 
 /// A table to be made.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Key {
 }
 
 pub(super) fn read(document: &Document) -> Result<Vec<Table>, TemplateError> {
-    document.resources("AWS::DynamoDB::Table")?.iter().map(|node| table(document, node)).collect()
+    Node::all(document, "AWS::DynamoDB::Table")?.iter().map(|node| table(document, node)).collect()
 }
 
 fn table(document: &Document, node: &Node) -> Result<Table, TemplateError> {

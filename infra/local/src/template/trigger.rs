@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use super::{
-    TemplateError,
-    document::{Document, function_name},
-    function,
-    node::Node,
-};
+use super::{arn::function_name, document::Document, error::TemplateError, function, node::Node};
 use crate::trigger::Mapping;
 
 /// Lambda's default for Kafka.
 const BATCH_SIZE: usize = 100;
+
+/// The most that Lambda allows.
+const MAX_BATCH_SIZE: usize = 10_000;
 
 /// Lambda's default for Kafka; once changed it is whole seconds.
 const WINDOW: Duration = Duration::from_millis(500);
@@ -32,7 +30,7 @@ pub(super) fn read_mappings(document: &Document) -> Result<Vec<Mapping>, Templat
         let group = event.properties.text("ConsumerGroupId")?;
         mappings.extend(mapping(&event.properties, event.function, group)?);
     }
-    for node in document.resources("AWS::Lambda::EventSourceMapping")? {
+    for node in Node::all(document, "AWS::Lambda::EventSourceMapping")? {
         let function = function_name(&node.required("FunctionName", Node::text)?).to_owned();
         let group = match node.node("AmazonManagedKafkaEventSourceConfig")? {
             Some(config) => config.text("ConsumerGroupId")?,
@@ -53,12 +51,16 @@ fn mapping(node: &Node, function: String, group: Option<String>) -> Result<Optio
         Some(config) => config.number("MinimumPollers")?,
         None => None,
     };
+    let batch_size = node.number("BatchSize")?.unwrap_or(BATCH_SIZE);
+    if !(1..=MAX_BATCH_SIZE).contains(&batch_size) {
+        return Err(node.error("BatchSize", format!("is not from 1 to {MAX_BATCH_SIZE}")));
+    }
     let window = node.number("MaximumBatchingWindowInSeconds")?.map(Duration::from_secs);
     Ok(Some(Mapping {
         consumer_group: group.unwrap_or_else(|| topic.clone()),
         topic,
         function,
-        batch_size: node.number("BatchSize")?.unwrap_or(BATCH_SIZE),
+        batch_size,
         window: window.unwrap_or(WINDOW),
         pollers: pollers.unwrap_or(1),
     }))

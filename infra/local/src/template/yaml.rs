@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use serde_yaml_ng::Value as Yaml;
 
-use super::TemplateError;
+use super::error::TemplateError;
 
 /// Reads a template's text.
 pub(super) fn parse(text: &str) -> Result<Value, TemplateError> {

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use rskafka::record::RecordAndOffset;
+use rdkafka::{
+    Timestamp,
+    message::{Headers as _, Message},
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -47,7 +50,7 @@ struct Record<'a> {
     key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
-    headers: Vec<BTreeMap<&'a str, Vec<i8>>>,
+    headers: Vec<BTreeMap<&'a str, Option<Vec<i8>>>>,
 }
 
 impl Source {
@@ -88,25 +91,29 @@ impl Source {
 }
 
 impl Encoded {
-    /// Takes a record as the client read it. The client keeps neither the type of the timestamp, nor the order of
-    /// headers, nor headers of the same name; producers set the first by default and hardly need the others.
-    pub(super) fn new(topic: &str, partition: i32, read: &RecordAndOffset) -> serde_json::Result<Self> {
-        let RecordAndOffset { record, offset } = read;
-        let headers = record.headers.iter().map(|(name, bytes)| {
+    /// Takes a record as it was read.
+    pub(super) fn new(message: &impl Message) -> serde_json::Result<Self> {
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter()).map(|header| {
             // Java's bytes, and so MSK's, are signed.
-            BTreeMap::from([(name.as_str(), bytes.iter().map(|byte| byte.cast_signed()).collect())])
+            let value = header.value.map(|bytes| bytes.iter().map(|byte| byte.cast_signed()).collect());
+            BTreeMap::from([(header.key, value)])
         });
+        let (timestamp_type, timestamp) = match message.timestamp() {
+            Timestamp::CreateTime(at) => ("CREATE_TIME", at),
+            Timestamp::LogAppendTime(at) => ("LOG_APPEND_TIME", at),
+            Timestamp::NotAvailable => ("NO_TIMESTAMP_TYPE", -1),
+        };
         let json = serde_json::value::to_raw_value(&Record {
-            topic,
-            partition,
-            offset: *offset,
-            timestamp: record.timestamp.timestamp_millis(),
-            timestamp_type: "CREATE_TIME",
-            key: record.key.as_ref().map(|key| BASE64_STANDARD.encode(key)),
-            value: record.value.as_ref().map(|value| BASE64_STANDARD.encode(value)),
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp,
+            timestamp_type,
+            key: message.key().map(|key| BASE64_STANDARD.encode(key)),
+            value: message.payload().map(|value| BASE64_STANDARD.encode(value)),
             headers: headers.collect(),
         })?;
-        Ok(Self { partition, json })
+        Ok(Self { partition: message.partition(), json })
     }
 
     /// Its share of the payload, with the comma.
@@ -117,18 +124,19 @@ impl Encoded {
 
 #[cfg(test)]
 mod tests {
-    use rskafka::{chrono::DateTime, record::Record as Read};
+    use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 
     use super::*;
 
+    fn message(at: Timestamp, partition: i32, offset: i64, key: Option<&str>, value: Option<&str>) -> OwnedMessage {
+        let trace = Header { key: "trace", value: Some(&[0, 127, 128, 255]) };
+        let headers = OwnedHeaders::new().insert(trace).insert(Header::<&[u8]> { key: "empty", value: None });
+        let bytes = |text: &str| text.as_bytes().to_vec();
+        OwnedMessage::new(value.map(bytes), key.map(bytes), "t".to_owned(), at, partition, offset, Some(headers))
+    }
+
     fn encoded(partition: i32, offset: i64, key: Option<&str>, value: Option<&str>) -> Encoded {
-        let record = Read {
-            key: key.map(Into::into),
-            value: value.map(Into::into),
-            headers: [("trace".to_owned(), vec![0, 127, 128, 255])].into(),
-            timestamp: DateTime::from_timestamp_millis(1_545_084_650_987).unwrap(),
-        };
-        Encoded::new("t", partition, &RecordAndOffset { record, offset }).unwrap()
+        Encoded::new(&message(Timestamp::CreateTime(1_545_084_650_987), partition, offset, key, value)).unwrap()
     }
 
     #[test]
@@ -142,13 +150,19 @@ mod tests {
             r#"00000000-0000-0000-0000-000000000000-1","#,
             r#""bootstrapServers":"b-1.kafka:9092","records":{"#,
             r#""t-0":[{"topic":"t","partition":0,"offset":15,"timestamp":1545084650987,"#,
-            r#""timestampType":"CREATE_TIME","key":"aw==","value":"e30=","headers":[{"trace":[0,127,-128,-1]}]},"#,
+            r#""timestampType":"CREATE_TIME","key":"aw==","value":"e30=","headers":[{"trace":[0,127,-128,-1]},{"empty":null}]},"#,
             r#"{"topic":"t","partition":0,"offset":16,"timestamp":1545084650987,"#,
-            r#""timestampType":"CREATE_TIME","value":"","headers":[{"trace":[0,127,-128,-1]}]}],"#,
+            r#""timestampType":"CREATE_TIME","value":"","headers":[{"trace":[0,127,-128,-1]},{"empty":null}]}],"#,
             r#""t-2":[{"topic":"t","partition":2,"offset":7,"timestamp":1545084650987,"#,
-            r#""timestampType":"CREATE_TIME","headers":[{"trace":[0,127,-128,-1]}]}]}}"#,
+            r#""timestampType":"CREATE_TIME","headers":[{"trace":[0,127,-128,-1]},{"empty":null}]}]}}"#,
         );
         assert_eq!(std::str::from_utf8(&payload).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_time_that_the_broker_has_set_is_told_as_such() {
+        let record = Encoded::new(&message(Timestamp::LogAppendTime(7), 0, 0, None, None)).unwrap();
+        assert!(record.json.get().contains(r#""timestamp":7,"timestampType":"LOG_APPEND_TIME""#), "{}", record.json);
     }
 
     #[test]

@@ -1,130 +1,125 @@
-//! Reads one partition, from its earliest record on.
+//! Reads partitions, each from its earliest record on.
 
-use std::time::Duration;
-
-use rskafka::{
-    client::{
-        error::{Error, ProtocolError},
-        partition::{OffsetAt, PartitionClient, UnknownTopicHandling},
-    },
-    record::RecordAndOffset,
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
 };
-use tokio::{sync::mpsc, time::timeout};
 
-use super::event::Encoded;
-use crate::{backoff::Backoff, kafka};
+use futures_util::StreamExt as _;
+use rdkafka::{
+    ClientContext, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{Consumer as _, ConsumerContext, StreamConsumer},
+    error::{KafkaError, KafkaResult},
+    message::Message,
+};
+use tokio::sync::mpsc;
 
-/// How long the broker may hold a fetch until there is something. It answers as soon as there is, so this costs no
-/// latency; it is what an idle partition costs: two requests a second.
-const HOLD_MS: i32 = 500;
+use super::{batch::MAX_PAYLOAD_BYTES, event::Encoded};
+use crate::{console, kafka};
 
-/// A broker that has not answered by then is lost.
-const LOST_AFTER: Duration = Duration::from_secs(10);
+/// The most records that are handed on at once: those of the greatest batch.
+const CHUNK: usize = 10_000;
 
-/// The most that is read at once. A few invocations' worth: more would only wait in memory.
-const FETCH_BYTES: i32 = 4 << 20;
+/// The most that waits in memory to be read. A few invocations' worth.
+const QUEUED_KB: &str = "16384";
 
-/// Between two fetches of which the first found nothing although there is something: markers of transactions.
-const PAST_MARKERS: Duration = Duration::from_millis(100);
+/// An error that goes on is told again after this long.
+const SILENCE: Duration = Duration::from_secs(10);
 
-/// Reads one partition.
+/// Reads some of a topic's partitions.
+///
+/// The client is librdkafka: it reads what is committed of transactions and leaves out what is aborted, as Lambda's pollers do.
 pub(super) struct Reader {
-    kafka: String,
     topic: String,
-    partition: i32,
-    /// The offset of the next record to read; the earliest there is, if none.
-    next: Option<i64>,
+    consumer: StreamConsumer<Warnings>,
+    told: Mutex<Option<(KafkaError, Instant)>>,
 }
 
-/// Why reading stopped.
-enum Interruption {
-    /// The broker is gone or does not know the partition.
-    Lost(String),
-    /// The records from `next` on are no longer there.
-    OutOfRange,
-    /// Nobody wants the records any more.
-    Unwanted,
+/// Passes on what librdkafka says itself.
+struct Warnings {
+    topic: String,
 }
 
-impl From<Error> for Interruption {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::ServerError { protocol_error: ProtocolError::OffsetOutOfRange, .. } => Self::OutOfRange,
-            error => Self::Lost(error.to_string()),
+impl ClientContext for Warnings {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // Records were deleted that had not been read: no error, but nobody else says so.
+        if facility == "OFFSET" && matches!(level, RDKafkaLogLevel::Warning) {
+            tracing::warn!("{}: records that were to be read are no longer there ({message})", self.topic);
         }
+    }
+
+    fn error(&self, _: KafkaError, _: &str) {
+        // It comes to whoever reads as well.
     }
 }
 
+impl ConsumerContext for Warnings {}
+
 impl Reader {
-    pub(super) fn new(kafka: String, topic: String, partition: i32) -> Self {
-        Self { kafka, topic, partition, next: None }
+    /// A reader that reads no partition yet.
+    pub(super) fn new(kafka: &str, topic: &str, group: &str) -> KafkaResult<Self> {
+        let mut config = kafka::config(kafka);
+        // No offset is committed, and no group is joined; the library wants the name of one.
+        config.set("group.id", group).set("enable.auto.commit", "false");
+        config.set("isolation.level", "read_committed").set("auto.offset.reset", "earliest");
+        config.set("queued.max.messages.kbytes", QUEUED_KB).set("fetch.queue.backoff.ms", "10");
+        // A partition that was added, or a broker that is new, is known soon.
+        config.set("topic.metadata.refresh.interval.ms", "10000").set("fetch.error.backoff.ms", "100");
+        let consumer = config.create_with_context(Warnings { topic: topic.to_owned() })?;
+        Ok(Self { topic: topic.to_owned(), consumer, told: Mutex::default() })
+    }
+
+    /// Begins to read these partitions.
+    pub(super) fn add(&self, partitions: impl Iterator<Item = i32>) -> KafkaResult<()> {
+        let mut added = TopicPartitionList::new();
+        for partition in partitions {
+            added.add_partition_offset(&self.topic, partition, Offset::Beginning)?;
+        }
+        self.consumer.incremental_assign(&added)
     }
 
     /// Reads for as long as somebody takes what is read.
-    pub(super) async fn run(mut self, ready: mpsc::Sender<Vec<Encoded>>) {
-        let mut backoff = Backoff::default();
+    pub(super) async fn run(&self, ready: mpsc::Sender<Vec<Encoded>>) {
+        let mut messages = self.consumer.stream().ready_chunks(CHUNK);
         loop {
-            let before = self.next;
-            let interruption = tokio::select! {
-                Err(interruption) = self.read(&ready) => interruption,
+            let read = tokio::select! {
+                Some(read) = messages.next() => read,
                 () = ready.closed() => return,
             };
-            if self.next != before {
-                backoff.reset();
-            }
-            let (topic, partition) = (&self.topic, self.partition);
-            match interruption {
-                Interruption::Unwanted => return,
-                Interruption::OutOfRange => {
-                    let from = self.next.take().unwrap_or_default();
-                    tracing::warn!(
-                        "{topic}-{partition}: the records from offset {from} on are no longer there; \
-                         reading from the earliest that is"
-                    );
-                }
-                Interruption::Lost(reason) => {
-                    let pause = backoff.next_pause();
-                    tracing::warn!("{topic}-{partition}: Kafka is lost ({reason}); reading again in {pause:?}");
-                    tokio::time::sleep(pause).await;
-                }
+            let chunk: Vec<Encoded> = read.into_iter().filter_map(|message| self.encode(message)).collect();
+            if !chunk.is_empty() && ready.send(chunk).await.is_err() {
+                return;
             }
         }
     }
 
-    async fn read(&mut self, ready: &mpsc::Sender<Vec<Encoded>>) -> Result<(), Interruption> {
-        let client = self.connect().await?;
-        let mut next = match self.next {
-            Some(next) => next,
-            None => answered(client.get_offset(OffsetAt::Earliest)).await?,
-        };
-        loop {
-            self.next = Some(next);
-            let (records, end) = answered(client.fetch_records(next, 1..FETCH_BYTES, HOLD_MS)).await?;
-            let Some(last) = records.last() else {
-                if end > next {
-                    tokio::time::sleep(PAST_MARKERS).await;
-                }
-                continue;
-            };
-            next = last.offset + 1;
-            let chunk = self.encode(&records).map_err(|error| Interruption::Lost(error.to_string()))?;
-            ready.send(chunk).await.map_err(|_| Interruption::Unwanted)?;
+    /// A record as it goes into an invocation; nothing of one that none could carry.
+    fn encode(&self, message: KafkaResult<impl Message>) -> Option<Encoded> {
+        let message = message.inspect_err(|error| self.tell(error)).ok()?;
+        let encoded = Encoded::new(&message);
+        let encoded = encoded.inspect_err(|error| console::warn(&format!("{}: {error}", self.topic))).ok()?;
+        if encoded.bytes() < MAX_PAYLOAD_BYTES {
+            return Some(encoded);
         }
+        console::warn(&format!(
+            "{}-{}: the record at offset {} is left out: in base64 it has {} bytes, and an invocation carries {MAX_PAYLOAD_BYTES}. \
+             Lambda could not deliver it either; the topic's max.message.bytes should be below 4 MB",
+            self.topic,
+            message.partition(),
+            message.offset(),
+            encoded.bytes(),
+        ));
+        None
     }
 
-    async fn connect(&self) -> Result<PartitionClient, Interruption> {
-        let client = kafka::connect(&self.kafka).await.map_err(|error| Interruption::Lost(error.to_string()))?;
-        answered(client.partition_client(self.topic.as_str(), self.partition, UnknownTopicHandling::Error)).await
-    }
-
-    fn encode(&self, records: &[RecordAndOffset]) -> serde_json::Result<Vec<Encoded>> {
-        records.iter().map(|record| Encoded::new(&self.topic, self.partition, record)).collect()
-    }
-}
-
-async fn answered<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, Interruption> {
-    match timeout(LOST_AFTER, request).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(Interruption::Lost("no answer".to_owned())),
+    /// Says that nothing can be read. It is tried again until it can.
+    fn tell(&self, error: &KafkaError) {
+        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_news = told.as_ref().is_none_or(|(before, at)| before != error || at.elapsed() > SILENCE);
+        if is_news {
+            tracing::warn!("{}: Kafka cannot be read ({error}); trying again", self.topic);
+            *told = Some((error.clone(), Instant::now()));
+        }
     }
 }

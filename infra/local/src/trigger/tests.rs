@@ -9,6 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use rdkafka::{
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -184,6 +188,78 @@ async fn a_broker_that_is_lost_is_found_again_and_read_from_its_first_record() {
     produce(&address, 3).await;
     timeout(Duration::from_secs(30), accepted(8)).await.expect("the second broker is read");
     assert_eq!(function.accepted()[&0], [0, 1, 2, 3, 4, 0, 1, 2]);
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+/// Waits until a condition holds of what the function has accepted.
+async fn until(function: &Faulty, what: &str, holds: impl Fn(&Seen) -> bool) {
+    let waiting = async {
+        while !holds(&function.accepted()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+#[tokio::test]
+async fn a_header_without_a_value_stops_nothing() {
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    kafka::create_topics(&broker.address(), &[TOPIC.to_owned()], 1).await.unwrap();
+    let producer: FutureProducer = kafka::config(&broker.address()).create().unwrap();
+    let headers = OwnedHeaders::new().insert(Header::<&[u8]> { key: "traceparent", value: None });
+    let odd = FutureRecord::<str, str>::to(TOPIC).payload("0").headers(headers);
+    producer.send(odd, Duration::from_secs(20)).await.unwrap();
+    produce(&broker.address(), 1).await;
+    let function = Arc::new(Faulty::default());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(mapping(10, 1), broker.address(), Arc::clone(&function), stop.clone()));
+    until(&function, "both records are delivered", |seen| seen.get(&0).is_some_and(|offsets| *offsets == [0, 1])).await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_record_that_no_invocation_can_carry_is_left_out_and_the_partition_goes_on() {
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    kafka::create_topics(&broker.address(), &[TOPIC.to_owned()], 1).await.unwrap();
+    let mut config = kafka::config(&broker.address());
+    let producer: FutureProducer =
+        config.set("compression.type", "zstd").set("message.max.bytes", "9000000").create().unwrap();
+    let value = "x".repeat(5_000_000);
+    let large = FutureRecord::<str, str>::to(TOPIC).payload(&value);
+    producer.send(large, Duration::from_secs(20)).await.unwrap();
+    produce(&broker.address(), 1).await;
+    let function = Arc::new(Faulty::default());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(mapping(10, 1), broker.address(), Arc::clone(&function), stop.clone()));
+    until(&function, "the second record is delivered", |seen| seen.get(&0).is_some_and(|offsets| *offsets == [1]))
+        .await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn partitions_that_are_added_are_read_too() {
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    let address = broker.address();
+    kafka::create_topics(&address, &[TOPIC.to_owned()], 1).await.unwrap();
+    produce(&address, 1).await;
+    let function = Arc::new(Faulty::default());
+    let stop = CancellationToken::new();
+    let look = Duration::from_millis(50);
+    let running =
+        tokio::spawn(run_and_look(mapping(10, 1), address.clone(), Arc::clone(&function), stop.clone(), look));
+    until(&function, "the first partition is read", |seen| seen.contains_key(&0)).await;
+    // The embedded broker adds none to a topic, but a topic may be made again with more.
+    let client = rskafka::client::ClientBuilder::new(vec![address.clone()]).build().await.unwrap();
+    client.controller_client().unwrap().delete_topic(TOPIC, 10_000).await.unwrap();
+    kafka::create_topics(&address, &[TOPIC.to_owned()], 3).await.unwrap();
+    produce(&address, 60).await;
+    until(&function, "the others are read from their first record", |seen| {
+        [1, 2].iter().all(|partition| seen.get(partition).is_some_and(|offsets| offsets[0] == 0))
+    })
+    .await;
     stop.cancel();
     running.await.unwrap().unwrap();
 }
