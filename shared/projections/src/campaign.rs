@@ -373,7 +373,7 @@ mod tests {
         assert_eq!(bad(r#"{"eventType":"call_queued"}"#), BadRecord::Missing("campaignId"));
         assert_eq!(bad(r#"{"campaignId":"c"}"#), BadRecord::Missing("eventType"));
         assert_eq!(bad(r#"{"eventType":"call_answered","campaignId":"c"}"#), BadRecord::Missing("callId"));
-        assert_eq!(bad(r#"{"eventType":"nope","campaignId":"c"}"#), BadRecord::UnknownValue("eventType"));
+        assert_eq!(bad(r#"{"eventType":"nope","campaignId":"c"}"#), BadRecord::UnknownEventType("eventType"));
         assert_eq!(bad(r#"{"eventType":"call_queued","campaignId":"c#1"}"#), BadRecord::BadId("campaignId"));
         assert_eq!(bad(r#"{"eventType":"call_queued","campaignId":"c","tenantId":""}"#), BadRecord::BadId("tenantId"));
         assert_eq!(
@@ -388,6 +388,20 @@ mod tests {
             bad(r#"{"eventType":"campaign_status_changed","campaignId":"c","status":"odd"}"#),
             BadRecord::UnknownValue("status")
         );
+    }
+
+    #[test]
+    fn an_event_type_that_is_not_known_is_told_apart_whatever_its_fields_are() {
+        for value in [
+            r#"{"eventType":"call_transferred","campaignId":"c","callId":"k"}"#,
+            r#"{"eventType":"call_transferred","callId":"k@host"}"#,
+            r#"{"eventType":"call_transferred"}"#,
+        ] {
+            let bad = decoded(value).unwrap_err();
+            assert!(bad.is_unknown_type(), "{bad}");
+            assert_eq!(bad.code(), "unknown_event_type");
+        }
+        assert!(!decoded(r#"{"eventType":"call_answered"}"#).unwrap_err().is_unknown_type());
     }
 
     #[test]

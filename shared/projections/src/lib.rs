@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "quotients of small whole numbers are exact"))]
 
+pub mod bad_record;
 pub mod campaign;
 pub mod channel;
 pub mod id;
@@ -22,10 +23,11 @@ pub mod system;
 pub mod timestamp;
 pub mod topic;
 
+pub use bad_record::BadRecord;
 pub use channel::ChannelId;
 pub use id::{Id, TenantId};
 pub use kind::{Event, Kind, Slice, View};
 pub use projection::{Listing, Projection};
-pub use record::{BadRecord, Record, Routed};
+pub use record::{Record, Routed};
 pub use slice::{Fold, Offset};
 pub use timestamp::Timestamp;

@@ -196,7 +196,7 @@ pub(crate) fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
                 name: record::name(record::required(check_in.name.as_ref(), "checkInData.name")?),
             }
         }
-        _ => return Err(BadRecord::UnknownValue("type")),
+        _ => return Err(BadRecord::UnknownEventType("type")),
     };
     Ok(Routed {
         tenant: record.tenant(raw.tenant_id.as_ref(), raw.organization_id.as_ref())?,
@@ -263,7 +263,7 @@ mod tests {
             bad(r#"{"type":"CHECK_IN_PROCESSED","eventId":"e","tenantId":"t","checkInData":{"id":1}}"#),
             BadRecord::WrongType { field: "checkInData", expected: "an object with the strings `id` and `name`" }
         );
-        assert_eq!(bad(r#"{"type":"SOMETHING","eventId":"e","tenantId":"t"}"#), BadRecord::UnknownValue("type"));
+        assert_eq!(bad(r#"{"type":"SOMETHING","eventId":"e","tenantId":"t"}"#), BadRecord::UnknownEventType("type"));
     }
 
     #[test]

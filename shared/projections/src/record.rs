@@ -1,11 +1,11 @@
-//! A Kafka record, and what of it every topic shares: tenant, time, and the reasons why it may be bad.
+//! A Kafka record, and what of it every topic shares: tenant and time.
 
 use std::{borrow::Cow, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{ChannelId, Event, Id, TenantId, Timestamp, id};
+use crate::{BadRecord, ChannelId, Event, Id, TenantId, Timestamp, id};
 
 /// A dialer's clock may run this far ahead of Kafka's before it is not believed: one that is wrong by more would
 /// freeze every gauge that keeps the newest value.
@@ -38,57 +38,6 @@ pub struct Routed {
     pub at: Timestamp,
     /// How it changes it.
     pub event: Event,
-}
-
-/// Why a record cannot be counted. The text is safe to log and to show: it names fields, never their contents.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadRecord {
-    /// Nothing reads this topic.
-    #[error("unknown topic")]
-    UnknownTopic,
-    /// No value, as in a tombstone.
-    #[error("empty value")]
-    Empty,
-    /// The envelope around the record does not hold base64, or lacks a part.
-    #[error("broken envelope: {0}")]
-    Envelope(&'static str),
-    /// Bytes that are no UTF-8.
-    #[error("not UTF-8")]
-    NotUtf8,
-    /// Text that is no JSON.
-    #[error("not JSON (line {line}, column {column})")]
-    NotJson {
-        /// Line, from 1.
-        line: usize,
-        /// Column in bytes, from 1.
-        column: usize,
-    },
-    /// JSON that is no object.
-    #[error("not a JSON object")]
-    NotAnObject,
-    /// A field stands in the object twice.
-    #[error("a field is given twice")]
-    TwiceGiven,
-    /// A field that this kind of record needs.
-    #[error("field `{0}` is missing")]
-    Missing(&'static str),
-    /// A field of another type than it should be.
-    #[error("field `{field}` is not {expected}")]
-    WrongType {
-        /// The field's name.
-        field: &'static str,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// An id with a character that keys cannot hold, or too long.
-    #[error("field `{0}` is no id (1 to 128 of A-Z a-z 0-9 . _ : -)")]
-    BadId(&'static str),
-    /// A word that is none of those allowed.
-    #[error("field `{0}` has an unknown value")]
-    UnknownValue(&'static str),
-    /// Neither the record nor the configuration names a tenant.
-    #[error("no tenant: `tenantId` is missing and there is no default")]
-    NoTenant,
 }
 
 /// What a field has to be; the text stands in the reason of a bad record.

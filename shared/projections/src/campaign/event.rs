@@ -166,21 +166,25 @@ const FIELDS: &[(&str, Shape)] = &[
 pub(crate) fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
     let raw: Raw<'_> = record.parse(FIELDS)?;
     let at = record.event_time(raw.timestamp.as_ref())?;
+    // First of all, for an event type that is not known may well have other fields.
+    let event = raw.event(at.min(record.timestamp))?;
     record::optional_id(raw.contact_id.as_ref(), "contactId")?;
     Ok(Routed {
         tenant: record.tenant(raw.tenant_id.as_ref(), raw.organization_id.as_ref())?,
         channel: ChannelId::campaign(record::required_id(raw.campaign_id.as_ref(), "campaignId")?),
         at,
-        event: AnyEvent::Campaign(raw.event(at.min(record.timestamp))?),
+        event: AnyEvent::Campaign(event),
     })
 }
 
 impl Raw<'_> {
     fn event(&self, placed_at: Timestamp) -> Result<Event, BadRecord> {
-        record::optional_id(self.call_id.as_ref(), "callId")?;
-        let call_id = || record::required(self.call_id.as_ref(), "callId").map(|id| id.as_str().to_owned());
+        let call_id = || {
+            record::optional_id(self.call_id.as_ref(), "callId")?;
+            record::required(self.call_id.as_ref(), "callId").map(|id| id.as_str().to_owned())
+        };
         Ok(match record::required(self.event_type.as_ref(), "eventType")?.as_str() {
-            "call_queued" => Event::CallQueued { call_id: call_id().ok() },
+            "call_queued" => Event::CallQueued { call_id: self.call_id.is_some().then(call_id).transpose()? },
             "call_initiated" => Event::CallInitiated { call_id: call_id()?, placed_at },
             "call_answered" => Event::CallAnswered { call_id: call_id()? },
             "call_ended" => Event::CallEnded {
@@ -210,7 +214,7 @@ impl Raw<'_> {
                     .ok_or(BadRecord::UnknownValue("status"))?,
                 name: self.name.as_ref().map(record::name),
             },
-            _ => return Err(BadRecord::UnknownValue("eventType")),
+            _ => return Err(BadRecord::UnknownEventType("eventType")),
         })
     }
 }
