@@ -12,6 +12,9 @@ pub enum BadRecord {
     /// The envelope around the record does not hold base64, or lacks a part.
     #[error("broken envelope: {0}")]
     Envelope(&'static str),
+    /// A format that others use, and that is not opened.
+    #[error("not a plain record: it looks like {0}")]
+    Foreign(&'static str),
     /// Bytes that are no UTF-8.
     #[error("not UTF-8")]
     NotUtf8,
@@ -63,6 +66,7 @@ impl BadRecord {
             Self::UnknownTopic => "unknown_topic",
             Self::Empty => "empty",
             Self::Envelope(_) => "broken_envelope",
+            Self::Foreign(_) => "foreign_format",
             Self::NotUtf8 => "not_utf8",
             Self::NotJson { .. } => "not_json",
             Self::NotAnObject => "not_an_object",

@@ -10,6 +10,8 @@
 pub mod bad_record;
 pub mod campaign;
 pub mod channel;
+mod envelope;
+mod gauge;
 pub mod id;
 pub mod initials;
 pub mod kind;
@@ -18,10 +20,12 @@ pub mod live_event;
 pub mod notice;
 pub mod projection;
 pub mod record;
+mod scalar;
 pub mod slice;
 pub mod system;
 pub mod timestamp;
 pub mod topic;
+mod word;
 
 pub use bad_record::BadRecord;
 pub use channel::ChannelId;
