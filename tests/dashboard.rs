@@ -61,17 +61,25 @@ async fn a_dashboard_that_just_listens_sees_campaigns_and_system_health_move() {
         .await
         .unwrap();
 
-    // A campaign that is paused leaves the overview with a last view that says so.
+    // A campaign that is paused stays in the overview and says so.
     let paused =
         json!({"eventType": "campaign_status_changed", "campaignId": "c-2", "status": "paused", "name": "Two"});
     producer.send_campaign(&paused).await.unwrap();
     let change = socket.wait_for("the change", |m| m["type"] == "campaign_status_change").await.unwrap();
     assert_eq!(change["data"]["campaignId"], "c-2");
     assert_eq!(change["data"]["status"], "paused");
-    let last =
-        socket.wait_for("the last view", |m| is_metrics_of(m, "c-2") && m["data"]["status"] == "paused").await.unwrap();
-    assert_eq!(last["data"]["campaignName"], "Two");
-    let active = eventually("c-2 is no longer among the active", async || {
+    let view =
+        socket.wait_for("the view", |m| is_metrics_of(m, "c-2") && m["data"]["status"] == "paused").await.unwrap();
+    assert_eq!(view["data"]["campaignName"], "Two");
+    let metrics = system.rest(Some(&token)).data("/analytics/metrics").await.unwrap();
+    assert_eq!(metrics.as_array().unwrap().len(), 2);
+
+    // One that is over leaves it with a last view that says so.
+    let completed = json!({"eventType": "campaign_status_changed", "campaignId": "c-2", "status": "completed"});
+    producer.send_campaign(&completed).await.unwrap();
+    let is_over = |m: &Value| is_metrics_of(m, "c-2") && m["data"]["status"] == "completed";
+    socket.wait_for("the last view", is_over).await.unwrap();
+    let active = eventually("c-2 has left the overview", async || {
         let metrics = system.rest(Some(&token)).data("/analytics/metrics").await?;
         (metrics.as_array()?.len() == 1).then_some(metrics)
     })

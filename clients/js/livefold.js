@@ -303,7 +303,7 @@ export class Livefold {
     for (const campaign of data) {
       const of = CAMPAIGN + campaign.campaignId;
       // What is watched by itself is asked for by itself, and then has a cursor.
-      if (this.#channels.has(of)) this.#roster.note(campaign.campaignId, campaign.status, this.#clock.now());
+      if (this.#channels.has(of)) this.#roster.note(campaign.campaignId, campaign, this.#clock.now());
       else this.#show({ channel: of, type: typeOf(of), data: campaign, timestamp, cursor: null, source: 'poll' }, askedAt);
     }
     void this.#bidFarewell(this.#roster.leave(idsOf(data), askedAt));
@@ -327,7 +327,7 @@ export class Livefold {
       const last = index < MAX_FAREWELLS ? await this.#poller?.look(channel) : null;
       if (!this.#channels.has('campaigns') || this.#roster.has(id)) continue;
       if (last) {
-        this.#roster.note(id, 'active', this.#clock.now());
+        this.#roster.note(id, {}, this.#clock.now());
         const { data, timestamp, cursor } = last;
         this.#show({ channel, type: typeOf(channel), data, timestamp, cursor, source: 'poll' }, askedAt);
       } else {
@@ -347,8 +347,8 @@ export class Livefold {
     this.#updatedAt = this.#clock.now();
     this.#channels.tell(view.channel, view);
     if (!view.channel.startsWith(CAMPAIGN) || !this.#channels.has('campaigns')) return;
-    const { status } = /** @type {any} */ (view.data) ?? {};
-    if (this.#roster.note(idOf(view.channel), status, this.#clock.now())) this.#channels.tell('campaigns', view);
+    const campaign = /** @type {any} */ (view.data) ?? {};
+    if (this.#roster.note(idOf(view.channel), campaign, this.#clock.now())) this.#channels.tell('campaigns', view);
   }
 
   /** @param {Failure} failure */

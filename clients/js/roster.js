@@ -1,20 +1,21 @@
-/** The campaigns that `campaigns` has shown as active, so that it can be told when one left. */
+/** The campaigns that `campaigns` shows, so that it can be told when one left. */
 export class Roster {
   /** Twice as many as the server shows; beyond it nobody is told of the first ones. */
   static LIMIT = 1000;
 
-  /** @type {Map<string, number>} Each with when it was last seen to be active. */
+  /** @type {Map<string, number>} Each with when it was last seen to be shown. */
   #ids = new Map();
 
   /**
-   * Takes in a campaign's view; whether it is of interest to those who watch `campaigns`: it is active, or was so until now.
+   * Takes in a campaign's view; whether it is of interest to those who watch `campaigns`: it is active or paused, or has
+   * calls going on, or did so until now.
    * @param {string} id
-   * @param {unknown} status
+   * @param {{ status?: unknown, activeCalls?: unknown }} campaign
    * @param {number} now
    */
-  note(id, status, now) {
-    const isActive = status === undefined || status === 'active';
-    if (!isActive) return this.#ids.delete(id);
+  note(id, { status = 'active', activeCalls }, now) {
+    const isShown = status === 'active' || status === 'paused' || Number(activeCalls) > 0;
+    if (!isShown) return this.#ids.delete(id);
     this.#ids.set(id, now);
     if (this.#ids.size > Roster.LIMIT) this.#ids.delete(this.#ids.keys().next().value ?? '');
     return true;
@@ -30,7 +31,7 @@ export class Roster {
   }
 
   /**
-   * Takes in the list of all active campaigns; the ids of those that are no longer on it. One that was seen since the
+   * Takes in the list of all campaigns that are shown; the ids of those that are no longer on it. One that was seen since the
    * list was asked for may have come too late for it.
    * @param {Iterable<string>} listed
    * @param {number} askedAt

@@ -17,6 +17,8 @@ pub struct Batch {
     pub records: usize,
     /// Kafka's time of the oldest of them, if it has any.
     pub oldest: Option<Timestamp>,
+    /// Words of its records that are none that we know.
+    pub unknown_words: usize,
     /// The slices that it changes.
     pub changes: Vec<Change>,
     /// The records that cannot be counted.
@@ -74,20 +76,20 @@ struct Gathered {
 }
 
 impl Batch {
-    /// Decodes every record of an MSK event.
-    pub fn read(payload: &str, reading: &Reading) -> Result<Self, NotAnEvent> {
+    /// Decodes every record of an MSK event that came `now`.
+    pub fn read(payload: &str, reading: &Reading, now: Timestamp) -> Result<Self, NotAnEvent> {
         let envelope = Envelope::parse(payload)?;
         let mut places: HashMap<Place<'_>, Gathered> = HashMap::new();
         let mut bad = Vec::new();
         let mut buffer = Vec::new();
-        let (mut records, mut oldest) = (0, i64::MAX);
+        let (mut records, mut oldest, mut unknown_words) = (0, i64::MAX, 0);
         for enveloped in envelope.records() {
             records += 1;
             // Kafka says -1 where it knows no time, and some producers 0.
             if enveloped.timestamp > 0 {
                 oldest = oldest.min(enveloped.timestamp);
             }
-            let routed = match decode(enveloped, reading, &mut buffer) {
+            let routed = match decode(enveloped, reading, now, &mut buffer) {
                 Ok(routed) => routed,
                 Err(reason) => {
                     bad.push(Bad::new(enveloped, reason, &buffer));
@@ -95,6 +97,7 @@ impl Batch {
                 }
             };
             let Routed { tenant, channel, at, event } = routed;
+            unknown_words += event.unknown_words();
             let place = Place { channel, tenant, topic: &enveloped.topic, partition: enveloped.partition };
             let gathered = places.entry(place).or_default();
             gathered.entries.push(Entry { offset: enveloped.offset, at, event });
@@ -103,7 +106,7 @@ impl Batch {
         let changes = places.into_iter().map(|(place, gathered)| Change::new(place, gathered, reading.epoch)).collect();
         let topic = envelope.records().next().map(|enveloped| enveloped.topic.clone().into_owned());
         let oldest = (oldest < i64::MAX).then(|| Timestamp::from_millis(oldest));
-        Ok(Self { topic, records, oldest, changes, bad })
+        Ok(Self { topic, records, oldest, unknown_words, changes, bad })
     }
 }
 
@@ -131,13 +134,18 @@ impl Bad {
 }
 
 /// Decodes one record; its value is left in `buffer`, which is the same for all records of a batch.
-fn decode(enveloped: &Enveloped<'_>, reading: &Reading, buffer: &mut Vec<u8>) -> Result<Routed, BadRecord> {
+fn decode(
+    enveloped: &Enveloped<'_>,
+    reading: &Reading,
+    now: Timestamp,
+    buffer: &mut Vec<u8>,
+) -> Result<Routed, BadRecord> {
     buffer.clear();
     let base64 = enveloped.base64().ok_or(BadRecord::Empty)?;
     STANDARD.decode_vec(base64, buffer).map_err(|_| BadRecord::Envelope("value is not base64"))?;
     topic::decode(&Record {
         topic: &enveloped.topic,
-        timestamp: Timestamp::from_millis(enveloped.timestamp),
+        timestamp: enveloped.arrived_at(now),
         default_tenant: reading.default_tenant.as_ref(),
         value: buffer,
     })

@@ -6,6 +6,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use projections::Timestamp;
 use serde::Deserialize;
 
 /// A batch of records of one topic, of one or several partitions.
@@ -46,6 +47,12 @@ impl Enveloped<'_> {
     /// The value in base64; `None` for a tombstone.
     pub(crate) fn base64(&self) -> Option<&[u8]> {
         self.value.as_ref().map(|text| text.0.as_bytes())
+    }
+
+    /// When Kafka had it: never later than `now`, for Kafka's time may be that of a producer whose clock leads; and `now`
+    /// where Kafka has none, which it says as -1 and some producers as 0.
+    pub(crate) fn arrived_at(&self, now: Timestamp) -> Timestamp {
+        if self.timestamp > 0 { Timestamp::from_millis(self.timestamp).min(now) } else { now }
     }
 }
 

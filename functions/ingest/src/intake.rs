@@ -49,6 +49,10 @@ pub struct Taken {
     pub conflicts: usize,
     /// Records that cannot be counted.
     pub quarantined: usize,
+    /// Words in the records that are none that we know: an outcome, say, that is counted nowhere.
+    pub unknown_words: usize,
+    /// Gauges of the slices that have gone below zero, and are shown as 0.
+    pub gauges_below_zero: usize,
 }
 
 /// A batch is not stored as a whole: it must not be acknowledged.
@@ -76,13 +80,13 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
     /// Stores all that the records of an MSK event say. Once this is `Ok` each record is counted, exactly once, or is
     /// in quarantine.
     pub async fn take(&self, payload: &str, now: Timestamp) -> Result<Taken, IntakeError> {
-        let Batch { topic, records, oldest, changes, bad } = Batch::read(payload, &self.reading)?;
+        let Batch { topic, records, oldest, unknown_words, changes, bad } = Batch::read(payload, &self.reading, now)?;
         // One write that fails does not keep the others from being seen: it only brings the batch back.
         let changed = stream::iter(&changes).map(|change| self.change(change, now)).buffer_unordered(COMMITS_AT_ONCE);
         let kept = stream::iter(bad).map(|bad| self.quarantine(bad, now)).buffer_unordered(QUARANTINED_AT_ONCE);
         let (changed, kept): (Vec<_>, Vec<_>) = futures_util::join!(changed.collect(), kept.collect());
 
-        let counted = Taken { topic, records, oldest, ..Taken::default() };
+        let counted = Taken { topic, records, oldest, unknown_words, ..Taken::default() };
         let mut taken = Taken { slices: changes.len(), quarantined: kept.len(), ..counted };
         let mut failures: Vec<CommitError> = kept.into_iter().filter_map(|kept| kept.err().map(Into::into)).collect();
         for changed in changed {
@@ -187,5 +191,6 @@ impl Taken {
         self.seen += committed.seen;
         self.regressed += committed.regressed;
         self.conflicts += committed.conflicts;
+        self.gauges_below_zero += committed.gauges_below_zero;
     }
 }

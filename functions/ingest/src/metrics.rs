@@ -42,6 +42,8 @@ impl Line<'_> {
         writer.value("OffsetRegressions", &AsCount::from(taken.regressed));
         writer.value("CommitConflicts", &AsCount::from(taken.conflicts));
         writer.value("SlicesCommitted", &AsCount::from(taken.slices));
+        writer.value("UnknownWords", &AsCount::from(taken.unknown_words));
+        writer.value("GaugesBelowZero", &AsCount::from(taken.gauges_below_zero));
         // How long the one that waited longest has waited: what is behind it in Kafka waits on. A clock that leads makes
         // no age, and neither does a record without a time.
         if let Some(oldest) = taken.oldest {

@@ -90,6 +90,25 @@ async fn the_records_of_every_topic_are_counted() {
 }
 
 #[tokio::test]
+async fn records_as_other_producers_write_them_are_counted() {
+    let memory = Memory::default();
+    let event = include_str!("../../../events/msk-campaign-events-other-forms.json");
+    let taken = intake(&memory).take(event, now().plus(std::time::Duration::from_secs(1))).await.unwrap();
+    assert_eq!((taken.applied, taken.quarantined, taken.unknown_words), (4, 0, 0));
+    let campaign = seen(&memory, "456");
+    for (field, value) in [
+        ("totalAttempts", json!(1)),
+        ("answered", json!(1)),
+        ("optOuts", json!(1)),
+        ("averageCallDuration", json!(41.5)),
+        ("queueDepth", json!(5)),
+        ("activeCalls", json!(3)),
+    ] {
+        assert_eq!(campaign[field], value, "{field}");
+    }
+}
+
+#[tokio::test]
 async fn real_bad_records_are_quarantined_and_those_around_them_count() {
     let memory = Memory::default();
     let event = include_str!("../../../events/msk-bad-records.json");
@@ -118,7 +137,7 @@ async fn partitions_campaigns_and_bad_records_may_be_mixed_in_a_batch() {
         tombstone,
     ];
     let taken = take(&intake(&memory), &batch).await.unwrap();
-    assert_eq!(taken, Taken { slices: 3, applied: 4, quarantined: 4, ..taken_of(8) });
+    assert_eq!(taken, Taken { slices: 3, applied: 4, quarantined: 4, gauges_below_zero: 3, ..taken_of(8) });
     assert_eq!((&seen(&memory, "a")["totalAttempts"], &seen(&memory, "a")["answered"]), (&json!(2), &json!(1)));
     assert_eq!(seen(&memory, "b")["totalAttempts"], 1);
 
@@ -127,7 +146,7 @@ async fn partitions_campaigns_and_bad_records_may_be_mixed_in_a_batch() {
         state.quarantine.values().map(|bad| (bad.partition, bad.offset, bad.reason.as_str(), &bad.value[..])).collect();
     assert_eq!(kept[0], (0, 12, "not JSON (line 1, column 1)", &b"{"[..]));
     assert_eq!(kept[1], (0, 14, "broken envelope: value is not base64", &b"%%%"[..]));
-    assert_eq!((kept[2].1, kept[2].2), (11, "field `eventType` has an unknown value"));
+    assert_eq!((kept[2].1, kept[2].2), (11, "field `eventType` has an event type that is not known"));
     assert_eq!(kept[3], (1, 12, "empty value", &b""[..]));
 }
 
@@ -212,11 +231,15 @@ async fn the_directory_hears_of_a_status_at_once() {
 async fn a_topic_that_was_made_again_is_noticed() {
     let memory = Memory::default();
     let intake = intake(&memory);
-    take(&intake, &[call(0, 50_000, "a", "call_queued")]).await.unwrap();
-    let mut later = call(0, 0, "a", "call_queued");
-    later["timestamp"] = json!(now().as_millis() + 1);
-    let taken = take(&intake, &[later]).await.unwrap();
-    let oldest = Some(Timestamp::from_millis(now().as_millis() + 1));
+    let at = |offset, millis: i64| {
+        let mut record = call(0, offset, "a", "call_queued");
+        record["timestamp"] = json!(millis);
+        record
+    };
+    let before = now().as_millis() - 1;
+    take(&intake, &[at(50_000, before - 1)]).await.unwrap();
+    let taken = take(&intake, &[at(0, before)]).await.unwrap();
+    let oldest = Some(Timestamp::from_millis(before));
     assert_eq!(taken, Taken { slices: 1, regressed: 1, oldest, ..taken_of(1) });
 }
 

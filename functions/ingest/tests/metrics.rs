@@ -107,6 +107,8 @@ async fn a_batch_that_is_stored_makes_one_line_that_says_what_became_of_its_reco
                 {"Name": "OffsetRegressions", "Unit": "Count"},
                 {"Name": "CommitConflicts", "Unit": "Count"},
                 {"Name": "SlicesCommitted", "Unit": "Count"},
+                {"Name": "UnknownWords", "Unit": "Count"},
+                {"Name": "GaugesBelowZero", "Unit": "Count"},
                 {"Name": "RecordAge", "Unit": "Milliseconds"},
                 {"Name": "BatchDuration", "Unit": "Milliseconds"},
             ])),
@@ -118,6 +120,8 @@ async fn a_batch_that_is_stored_makes_one_line_that_says_what_became_of_its_reco
             "OffsetRegressions": 0,
             "CommitConflicts": 0,
             "SlicesCommitted": 2,
+            "UnknownWords": 0,
+            "GaugesBelowZero": 0,
             "RecordAge": 940,
             "BatchDuration": 40,
         })
@@ -143,14 +147,14 @@ async fn a_batch_that_is_not_stored_counts_as_failed_and_as_nothing_else() {
 #[tokio::test]
 async fn writers_that_meet_and_topics_made_again_are_counted() {
     let (one, other) = (Container::start(), Container::start());
-    one.handle(&msk_event(&[call(5, BEGAN_AT)])).await.0.unwrap();
+    one.handle(&msk_event(&[call(5, BEGAN_AT - 9)])).await.0.unwrap();
     // Somebody else goes on from there; the first does not know yet.
-    other.handle(&msk_event(&[call(6, BEGAN_AT)])).await.0.unwrap();
+    other.handle(&msk_event(&[call(6, BEGAN_AT - 8)])).await.0.unwrap();
     let newer = other.memory.state().slices.clone();
     one.memory.state().slices = newer;
-    let (_, line) = one.handle(&msk_event(&[call(7, BEGAN_AT)])).await;
+    let (_, line) = one.handle(&msk_event(&[call(7, BEGAN_AT - 7)])).await;
     assert_eq!((&line["CommitConflicts"], &line["RecordsApplied"]), (&json!(1), &json!(1)));
-    let (_, line) = one.handle(&msk_event(&[call(0, BEGAN_AT + 1)])).await;
+    let (_, line) = one.handle(&msk_event(&[call(0, BEGAN_AT - 1)])).await;
     assert_eq!((&line["OffsetRegressions"], &line["RecordsSeen"]), (&json!(1), &json!(0)));
 }
 
@@ -162,6 +166,31 @@ async fn the_oldest_record_makes_the_age_bad_ones_with_it_and_a_clock_that_leads
     assert_eq!(line["RecordAge"], 5_040);
     let (_, line) = container.handle(&msk_event(&[call(5, BEGAN_AT + 60_000)])).await;
     assert_eq!(line["RecordAge"], 0);
+}
+
+#[tokio::test]
+async fn words_that_are_not_known_and_gauges_below_zero_are_counted() {
+    let container = Container::start();
+    let ended = r#"{"eventType":"call_ended","campaignId":"c","callId":"k","status":"congestion","outcome":"odd"}"#;
+    let (_, line) = container.handle(&msk_event(&[record(0, 3, BEGAN_AT, ended)])).await;
+    assert_eq!(
+        (&line["UnknownWords"], &line["GaugesBelowZero"], &line["RecordsApplied"]),
+        (&json!(2), &json!(1), &json!(1))
+    );
+    let sampled = r#"{"eventType":"queue_sampled","campaignId":"c","activeCalls":0}"#;
+    let (_, line) = container.handle(&msk_event(&[record(0, 4, BEGAN_AT, sampled)])).await;
+    assert_eq!((&line["UnknownWords"], &line["GaugesBelowZero"]), (&json!(0), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_record_of_a_clock_that_leads_counts_when_it_came_and_delivered_again_is_no_topic_made_again() {
+    let container = Container::start();
+    let ahead = [call(5, BEGAN_AT + 600_000), call(6, BEGAN_AT + 31_536_000_000)];
+    container.handle(&msk_event(&ahead)).await.0.unwrap();
+    let slices = container.memory.state().slices.clone();
+    assert!(slices.values().all(|slice| slice.event_time() == Some(Timestamp::from_millis(BEGAN_AT))));
+    let (_, line) = container.handle(&msk_event(&ahead)).await;
+    assert_eq!((&line["RecordsSeen"], &line["OffsetRegressions"]), (&json!(2), &json!(0)));
 }
 
 #[tokio::test]

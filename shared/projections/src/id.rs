@@ -71,6 +71,12 @@ impl TenantId {
     }
 }
 
+impl From<Id> for TenantId {
+    fn from(id: Id) -> Self {
+        Self(id)
+    }
+}
+
 impl fmt::Display for TenantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

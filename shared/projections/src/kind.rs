@@ -7,7 +7,7 @@ use crate::{
     campaign::Campaign,
     live_event::LiveEvent,
     notice::{NewNotices, Totals},
-    slice,
+    slice::{self, MAX_CLOCK_LEAD},
     system::System,
 };
 
@@ -111,6 +111,18 @@ macro_rules! kinds {
                 }
             }
 
+            /// Lets go of times that cannot be, as of `now`: what a producer's clock that led has set, before arrival
+            /// bounded times, must not win against what is fresh.
+            pub fn disbelieve_future(&mut self, now: Timestamp) {
+                match self { $(Self::$kind(slice) => slice.disbelieve_future(now),)+ }
+            }
+
+            /// How many gauges have gone below zero, and are shown as 0.
+            #[must_use]
+            pub fn gauges_below_zero(&self) -> usize {
+                match self { $(Self::$kind(slice) => slice.state().gauges_below_zero(),)+ }
+            }
+
             /// The kind of channel that it belongs to.
             #[must_use]
             pub fn kind(&self) -> Kind {
@@ -159,10 +171,10 @@ macro_rules! kinds {
         pub fn view<'a>(channel: &ChannelId, slices: impl IntoIterator<Item = &'a Slice>, now: Timestamp) -> View {
             match channel.kind() {
                 $(Kind::$kind => {
-                    let mut merged = <$projection>::default();
+                    let (mut merged, latest) = (<$projection>::default(), now.plus(MAX_CLOCK_LEAD));
                     for slice in slices {
                         if let Slice::$kind(slice) = slice {
-                            merged.merge(slice.state());
+                            merged.merge(&slice.state().believed(latest));
                         }
                     }
                     View::$kind(merged.view(channel, now))
@@ -170,6 +182,17 @@ macro_rules! kinds {
             }
         }
     };
+}
+
+impl Event {
+    /// How many of its words are none that we know, so that it counts for less than its producer may think.
+    #[must_use]
+    pub fn unknown_words(&self) -> usize {
+        match self {
+            Self::Campaign(event) => event.unknown_words(),
+            Self::LiveEvent(_) | Self::System(_) => 0,
+        }
+    }
 }
 
 kinds! {

@@ -21,6 +21,13 @@ impl<T: Ord + Clone> Latest<T> {
         *slot = Some(Self { at, value });
     }
 
+    /// Makes a value that was set after `latest` the oldest of all.
+    pub fn disbelieve_after(slot: &mut Option<Self>, latest: Timestamp) {
+        if let Some(value) = slot.as_mut().filter(|value| value.at > latest) {
+            value.at = Timestamp::EPOCH;
+        }
+    }
+
     /// Keeps the later of two.
     pub fn merge(slot: &mut Option<Self>, other: Option<&Self>) {
         if slot.as_ref() < other {

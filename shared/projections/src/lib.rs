@@ -7,8 +7,11 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "quotients of small whole numbers are exact"))]
 
+pub mod bad_record;
 pub mod campaign;
 pub mod channel;
+mod envelope;
+mod gauge;
 pub mod id;
 pub mod initials;
 pub mod kind;
@@ -17,15 +20,18 @@ pub mod live_event;
 pub mod notice;
 pub mod projection;
 pub mod record;
+mod scalar;
 pub mod slice;
 pub mod system;
 pub mod timestamp;
 pub mod topic;
+mod word;
 
+pub use bad_record::BadRecord;
 pub use channel::ChannelId;
 pub use id::{Id, TenantId};
 pub use kind::{Event, Kind, Slice, View};
 pub use projection::{Listing, Projection};
-pub use record::{BadRecord, Record, Routed};
+pub use record::{Record, Routed};
 pub use slice::{Fold, Offset};
 pub use timestamp::Timestamp;

@@ -1,11 +1,13 @@
 //! One live event with its audience: messages, votes, questions, reactions, and who just checked in.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{
-    BadRecord, ChannelId, Event as AnyEvent, Kind, Projection, Record, Routed, Timestamp, initials,
-    notice::NoNotice,
-    record::{self, Shape, Text},
+    BadRecord, ChannelId, Event as AnyEvent, Kind, Projection, Record, Routed, Timestamp, initials, notice::NoNotice,
+    record, scalar::Scalar, word,
 };
 
 /// How many check-ins the feed shows.
@@ -138,6 +140,18 @@ impl Projection for LiveEvent {
         }
     }
 
+    fn believed(&self, latest: Timestamp) -> Cow<'_, Self> {
+        if self.check_ins.first().is_none_or(|newest| newest.at <= latest) {
+            return Cow::Borrowed(self);
+        }
+        let mut live = self.clone();
+        for check_in in live.check_ins.iter_mut().filter(|check_in| check_in.at > latest) {
+            check_in.at = Timestamp::EPOCH;
+        }
+        live.check_ins.sort_unstable_by(|a, b| b.cmp(a));
+        Cow::Owned(live)
+    }
+
     fn conceal(view: &mut LiveDashboardData) {
         for arrival in &mut view.live_check_in_feed {
             arrival.name = initials::of(&arrival.name);
@@ -145,64 +159,84 @@ impl Projection for LiveEvent {
     }
 }
 
+/// What an event's type says of it.
+#[derive(Clone, Copy)]
+enum Type {
+    MessageSent,
+    PollVoteCast,
+    QuestionAsked,
+    QuestionUpvoted,
+    ReactionSent,
+    CheckIn,
+}
+
+const TYPES: &[(&str, Type)] = &[
+    ("MESSAGE_SENT", Type::MessageSent),
+    ("POLL_VOTE_CAST", Type::PollVoteCast),
+    ("QUESTION_ASKED", Type::QuestionAsked),
+    ("QUESTION_UPVOTED", Type::QuestionUpvoted),
+    ("REACTION_SENT", Type::ReactionSent),
+    ("CHECK_IN_PROCESSED", Type::CheckIn),
+];
+
 /// A record of `platform.analytics.check-in.v1` or `platform.analytics.events.v1`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw<'a> {
     #[serde(borrow)]
-    tenant_id: Option<Text<'a>>,
+    tenant_id: Option<Scalar<'a>>,
     #[serde(borrow)]
-    organization_id: Option<Text<'a>>,
+    organization_id: Option<Scalar<'a>>,
     #[serde(borrow)]
-    timestamp: Option<Text<'a>>,
+    timestamp: Option<Scalar<'a>>,
     #[serde(borrow, rename = "type")]
-    event_type: Option<Text<'a>>,
+    event_type: Option<Scalar<'a>>,
     #[serde(borrow)]
-    event_id: Option<Text<'a>>,
+    event_id: Option<Scalar<'a>>,
     #[serde(borrow)]
-    check_in_data: Option<RawCheckIn<'a>>,
+    check_in_data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct RawCheckIn<'a> {
     #[serde(borrow)]
-    id: Option<Text<'a>>,
+    id: Option<Scalar<'a>>,
     #[serde(borrow)]
-    name: Option<Text<'a>>,
+    name: Option<Scalar<'a>>,
 }
-
-const FIELDS: &[(&str, Shape)] = &[
-    ("tenantId", Shape::Text),
-    ("organizationId", Shape::Text),
-    ("timestamp", Shape::Text),
-    ("type", Shape::Text),
-    ("eventId", Shape::Text),
-    ("checkInData", Shape::CheckIn),
-];
 
 /// Decodes a record of either topic.
 pub(crate) fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
-    let raw: Raw<'_> = record.parse(FIELDS)?;
-    let event = match record::required(raw.event_type.as_ref(), "type")?.as_str() {
-        "MESSAGE_SENT" => Event::MessageSent,
-        "POLL_VOTE_CAST" => Event::PollVoteCast,
-        "QUESTION_ASKED" => Event::QuestionAsked,
-        "QUESTION_UPVOTED" => Event::QuestionUpvoted,
-        "REACTION_SENT" => Event::ReactionSent,
-        "CHECK_IN_PROCESSED" => {
-            let check_in = record::required(raw.check_in_data.as_ref(), "checkInData")?;
-            Event::CheckIn {
-                id: record::required_id(check_in.id.as_ref(), "checkInData.id")?.to_string(),
-                name: record::name(record::required(check_in.name.as_ref(), "checkInData.name")?),
-            }
-        }
-        _ => return Err(BadRecord::UnknownValue("type")),
+    let raw: Raw<'_> = record.parse()?;
+    let event_type = record::required(raw.event_type.as_ref(), "type")?.word("type")?;
+    let event = match word::find(event_type, TYPES).ok_or(BadRecord::UnknownEventType("type"))? {
+        Type::MessageSent => Event::MessageSent,
+        Type::PollVoteCast => Event::PollVoteCast,
+        Type::QuestionAsked => Event::QuestionAsked,
+        Type::QuestionUpvoted => Event::QuestionUpvoted,
+        Type::ReactionSent => Event::ReactionSent,
+        Type::CheckIn => check_in(record::required(raw.check_in_data, "checkInData")?)?,
     };
     Ok(Routed {
         tenant: record.tenant(raw.tenant_id.as_ref(), raw.organization_id.as_ref())?,
-        channel: ChannelId::One(Kind::LiveEvent, record::required_id(raw.event_id.as_ref(), "eventId")?),
+        channel: ChannelId::One(Kind::LiveEvent, record::required(raw.event_id.as_ref(), "eventId")?.id("eventId")?),
         at: record.event_time(raw.timestamp.as_ref())?,
         event: AnyEvent::LiveEvent(event),
+    })
+}
+
+fn check_in(data: &RawValue) -> Result<Event, BadRecord> {
+    const NO_OBJECT: BadRecord =
+        BadRecord::WrongType { field: "checkInData", expected: "an object with `id` and `name`" };
+    // serde would take an array for an object's fields in order.
+    if !data.get().starts_with('{') {
+        return Err(NO_OBJECT);
+    }
+    let RawCheckIn { id, name } = serde_json::from_str(data.get()).map_err(|_| BadRecord::TwiceGiven)?;
+    let id = id.filter(|id| !id.is_blank());
+    Ok(Event::CheckIn {
+        id: record::required(id, "checkInData.id")?.label("checkInData.id")?,
+        name: record::required(name, "checkInData.name")?.label("checkInData.name")?,
     })
 }
 
@@ -252,6 +286,34 @@ mod tests {
     }
 
     #[test]
+    fn a_person_is_known_by_any_text_or_number_and_an_event_by_a_number_too() {
+        for id in [r#""ada@example.com""#, r#""+1 555 0100""#, "17", r#""Zoë""#] {
+            let check_in = format!(r#"{{"id":{id},"name":"Ada"}}"#);
+            let value = format!(r#"{{"type":"checkInProcessed","eventId":456,"tenantId":7,"checkInData":{check_in}}}"#);
+            let routed = decoded(&value).unwrap();
+            assert_eq!((routed.channel.to_string().as_str(), routed.tenant.as_str()), ("event:456", "7"));
+        }
+    }
+
+    #[test]
+    fn a_cloud_event_with_a_type_of_its_own_is_opened() {
+        let value = r#"{"specversion":"1.0","type":"com.example.live","source":"/s","id":"1",
+                        "data":{"type":"MESSAGE_SENT","eventId":"e","tenantId":"t"}}"#;
+        assert_eq!(decoded(value).unwrap().channel.to_string(), "event:e");
+    }
+
+    #[test]
+    fn who_checked_in_in_the_future_is_below_who_checks_in_now() {
+        let mut live = LiveEvent::default();
+        for (event, at) in [check_in(1, 1_000_000), check_in(2, 50)] {
+            live.apply(&event, at);
+        }
+        let ids = |live: &LiveEvent| live.check_ins.iter().map(|check_in| check_in.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&live), ["u1", "u2"]);
+        assert_eq!(ids(&live.believed(Timestamp::from_millis(100))), ["u2", "u1"]);
+    }
+
+    #[test]
     fn bad_records_are_told_apart() {
         let bad = |value: &str| decoded(value).unwrap_err();
         assert_eq!(bad(r#"{"type":"MESSAGE_SENT","eventId":"e"}"#), BadRecord::NoTenant);
@@ -260,10 +322,10 @@ mod tests {
             BadRecord::Missing("checkInData")
         );
         assert_eq!(
-            bad(r#"{"type":"CHECK_IN_PROCESSED","eventId":"e","tenantId":"t","checkInData":{"id":1}}"#),
-            BadRecord::WrongType { field: "checkInData", expected: "an object with the strings `id` and `name`" }
+            bad(r#"{"type":"CHECK_IN_PROCESSED","eventId":"e","tenantId":"t","checkInData":"user_1"}"#),
+            BadRecord::WrongType { field: "checkInData", expected: "an object with `id` and `name`" }
         );
-        assert_eq!(bad(r#"{"type":"SOMETHING","eventId":"e","tenantId":"t"}"#), BadRecord::UnknownValue("type"));
+        assert_eq!(bad(r#"{"type":"SOMETHING","eventId":"e","tenantId":"t"}"#), BadRecord::UnknownEventType("type"));
     }
 
     #[test]

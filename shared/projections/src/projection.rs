@@ -1,5 +1,7 @@
 //! What a kind of dashboard has to say.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{ChannelId, Timestamp, notice::Notice};
@@ -37,6 +39,17 @@ pub trait Projection: Clone + Default + Serialize + DeserializeOwned {
     fn merge(&mut self, other: &Self);
     /// What `channel` looks like `now`.
     fn view(&self, channel: &ChannelId, now: Timestamp) -> Self::View;
+
+    /// This state as far as its times can be believed. One after `latest` was set by a producer's clock that led, in a
+    /// record that was folded before arrival bounded times; what it dates is older than all else, or it would win for as
+    /// long as that clock led.
+    fn believed(&self, latest: Timestamp) -> Cow<'_, Self>;
+
+    /// How many gauges have gone below zero, and are shown as 0: more went than came, as when events were lost or sent
+    /// twice. (Also where one partition sees only the ends of calls whose beginnings another one sees.)
+    fn gauges_below_zero(&self) -> usize {
+        0
+    }
 
     /// Leaves [initials](crate::initials::of) of the names of people.
     fn conceal(_view: &mut Self::View) {}

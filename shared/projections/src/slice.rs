@@ -1,8 +1,14 @@
 //! The part of a channel's state that one Kafka partition feeds.
 
+use std::{borrow::Cow, time::Duration};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Projection, Timestamp, notice::Feeds};
+
+/// Times in a state may be this far ahead of who looks at it: clocks of two functions differ by less. What is further
+/// ahead comes from a producer.
+pub const MAX_CLOCK_LEAD: Duration = Duration::from_mins(5);
 
 /// A position in a Kafka partition. Offsets have holes: compare them, never count with them.
 pub type Offset = i64;
@@ -55,6 +61,15 @@ impl<P: Projection> Slice<P> {
         Fold::Applied
     }
 
+    /// Lets go of times that cannot be, as of `now`: see [`Projection::believed`].
+    pub fn disbelieve_future(&mut self, now: Timestamp) {
+        let latest = now.plus(MAX_CLOCK_LEAD);
+        if let Cow::Owned(state) = self.state.believed(latest) {
+            self.state = state;
+        }
+        self.event_time = self.event_time.min(Some(latest));
+    }
+
     /// The offset up to which records have been folded in.
     #[must_use]
     pub fn watermark(&self) -> Option<Offset> {
@@ -104,5 +119,21 @@ mod tests {
         let mut slice = Slice::<LiveEvent>::default();
         slice.fold(50_000, at(10), &Event::MessageSent);
         assert_eq!(slice.fold(0, at(11), &Event::MessageSent), Fold::Regressed);
+    }
+
+    #[test]
+    fn a_record_of_the_future_does_not_keep_the_newest_time_of_a_slice_for_good() {
+        let mut slice = Slice::<LiveEvent>::default();
+        slice.fold(1, at(1_000_000), &Event::MessageSent);
+        slice.disbelieve_future(at(1_000));
+        assert_eq!(slice.event_time(), Some(at(1_000).plus(MAX_CLOCK_LEAD)));
+        assert_eq!(
+            (slice.watermark(), slice.state().clone()),
+            (Some(1), {
+                let mut live = LiveEvent::default();
+                live.apply(&Event::MessageSent, at(1));
+                live
+            })
+        );
     }
 }

@@ -1,14 +1,15 @@
 //! The health of a tenant's dialer nodes, of its calls, and of Livefold itself.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     BadRecord, ChannelId, Event as AnyEvent, Projection, Record, Routed, Timestamp,
-    campaign::{CampaignMetrics, percent},
+    campaign::{CampaignMetrics, Status, percent},
     notice::NoNotice,
-    record::{self, Shape, Text},
+    record,
+    scalar::Scalar,
 };
 
 /// A node that has been silent for longer is stale: shown, but left out of the means.
@@ -64,11 +65,11 @@ pub struct SystemHealth {
     pub cpu_usage: f64,
     /// Percent, the mean over live nodes.
     pub memory_usage: f64,
-    /// Calls going on in active campaigns.
+    /// Calls going on in the campaigns of the overview: the active ones, and those paused or ended while calls go on.
     pub active_calls: u64,
-    /// Contacts waiting in active campaigns.
+    /// Contacts waiting in these.
     pub queue_depth: u64,
-    /// Percent of all attempts of active campaigns.
+    /// Percent of all attempts of these.
     pub answer_rate: f64,
     /// How many campaigns are active.
     pub active_campaigns: u64,
@@ -111,12 +112,12 @@ pub struct Pipeline {
 }
 
 impl SystemHealth {
-    /// Adds the totals over the tenant's active campaigns.
+    /// Adds the totals over the campaigns of the tenant's overview.
     #[must_use]
     pub fn with_campaigns<'a>(mut self, campaigns: impl IntoIterator<Item = &'a CampaignMetrics>) -> Self {
         let (mut attempts, mut answered) = (0, 0);
         for campaign in campaigns {
-            self.active_campaigns += 1;
+            self.active_campaigns += u64::from(campaign.status == Status::Active);
             self.active_calls += campaign.active_calls;
             self.queue_depth += campaign.queue_depth;
             attempts += campaign.total_attempts;
@@ -153,6 +154,17 @@ impl Projection for System {
         }
     }
 
+    fn believed(&self, latest: Timestamp) -> Cow<'_, Self> {
+        if self.0.values().all(|reading| reading.at <= latest) {
+            return Cow::Borrowed(self);
+        }
+        let mut system = self.clone();
+        for reading in system.0.values_mut().filter(|reading| reading.at > latest) {
+            reading.at = Timestamp::EPOCH;
+        }
+        Cow::Owned(system)
+    }
+
     fn view(&self, _: &ChannelId, now: Timestamp) -> SystemHealth {
         let shown = || self.0.iter().filter(|(_, reading)| now.since(reading.at) <= GONE_AFTER);
         let is_stale = |reading: &Reading| now.since(reading.at) > STALE_AFTER;
@@ -183,45 +195,38 @@ impl Projection for System {
 #[serde(rename_all = "camelCase")]
 struct Raw<'a> {
     #[serde(borrow)]
-    tenant_id: Option<Text<'a>>,
+    tenant_id: Option<Scalar<'a>>,
     #[serde(borrow)]
-    organization_id: Option<Text<'a>>,
+    organization_id: Option<Scalar<'a>>,
     #[serde(borrow)]
-    timestamp: Option<Text<'a>>,
+    timestamp: Option<Scalar<'a>>,
     #[serde(borrow)]
-    node_id: Option<Text<'a>>,
-    cpu_usage: Option<f64>,
-    memory_usage: Option<f64>,
-    active_calls: Option<u64>,
+    node_id: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    cpu_usage: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    memory_usage: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    active_calls: Option<Scalar<'a>>,
 }
-
-const FIELDS: &[(&str, Shape)] = &[
-    ("tenantId", Shape::Text),
-    ("organizationId", Shape::Text),
-    ("timestamp", Shape::Text),
-    ("nodeId", Shape::Text),
-    ("cpuUsage", Shape::Number),
-    ("memoryUsage", Shape::Number),
-    ("activeCalls", Shape::Count),
-];
 
 /// Decodes a record of `dialer.health.v1`.
 pub(crate) fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
-    let raw: Raw<'_> = record.parse(FIELDS)?;
+    let raw: Raw<'_> = record.parse()?;
     let at = record.event_time(raw.timestamp.as_ref())?;
-    let percent = |value, field| record::fixed_point(record::required(value, field)?, 1e3, field);
+    let percent =
+        |value: &Option<Scalar<'_>>, field| record::fixed_point(record::required(value.as_ref(), field)?, 1e3, field);
     Ok(Routed {
         tenant: record.tenant(raw.tenant_id.as_ref(), raw.organization_id.as_ref())?,
         channel: ChannelId::system(),
         at,
         event: AnyEvent::System(Event {
-            node_id: record::required_id(raw.node_id.as_ref(), "nodeId")?.to_string(),
+            node_id: record::required(raw.node_id.as_ref(), "nodeId")?.id("nodeId")?.to_string(),
             reading: Reading {
-                // A node whose clock leads must not look alive for minutes after it died.
-                at: at.min(record.timestamp),
-                cpu_millis: percent(raw.cpu_usage, "cpuUsage")?,
-                memory_millis: percent(raw.memory_usage, "memoryUsage")?,
-                active_calls: raw.active_calls,
+                at,
+                cpu_millis: percent(&raw.cpu_usage, "cpuUsage")?,
+                memory_millis: percent(&raw.memory_usage, "memoryUsage")?,
+                active_calls: raw.active_calls.map(|calls| calls.count("activeCalls")).transpose()?,
             },
         }),
     })
@@ -263,6 +268,14 @@ mod tests {
     #[test]
     fn an_older_reading_does_not_replace_a_newer_one() {
         assert_eq!(seen(&system([event(1, 110, 60), event(1, 100, 20)]), 110).cpu_usage, 60.0);
+    }
+
+    #[test]
+    fn a_reading_from_the_future_gives_way_to_a_fresh_one() {
+        let mut system = system([event(1, 1_000_000, 20)]).believed(Timestamp::from_millis(100_000)).into_owned();
+        assert!(seen(&system, 100_000).nodes.is_empty(), "it does not look alive");
+        system.apply(&event(1, 100, 60), Timestamp::from_millis(100_000));
+        assert_eq!(seen(&system, 100).cpu_usage, 60.0);
     }
 
     #[test]

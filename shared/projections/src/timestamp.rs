@@ -29,6 +29,17 @@ impl Timestamp {
         Self(millis.clamp(EARLIEST_MS, LATEST_MS))
     }
 
+    /// From RFC 3339, in which the zone may be missing and then is UTC.
+    pub fn parse_assuming_utc(text: &str) -> Result<Self, BadTimestamp> {
+        // What has no colon is a mere date, which is midnight to `jiff`.
+        let has_time = text.contains(':');
+        text.parse().or_else(|error| {
+            let local: jiff::civil::DateTime = text.parse().ok().filter(|_| has_time).ok_or(error)?;
+            let at = local.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| BadTimestamp)?;
+            Ok(Self::from_millis(at.timestamp().as_millisecond()))
+        })
+    }
+
     /// Milliseconds since the Unix epoch.
     #[must_use]
     pub fn as_millis(self) -> i64 {
@@ -108,8 +119,11 @@ mod tests {
     }
 
     #[test]
-    fn a_date_without_an_offset_is_refused() {
+    fn a_date_without_an_offset_is_refused_where_utc_is_not_assumed() {
         assert_eq!("2026-01-15T11:30:00".parse::<Timestamp>(), Err(BadTimestamp));
+        let at: Timestamp = "2026-01-15T11:30:00Z".parse().unwrap();
+        assert_eq!(Timestamp::parse_assuming_utc("2026-01-15T11:30:00"), Ok(at));
+        assert_eq!(Timestamp::parse_assuming_utc("2026-01-15"), Err(BadTimestamp), "a date is no time");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which topics are read, and how their records are decoded and routed.
 
-use crate::{BadRecord, Record, Routed, campaign, live_event, system};
+use crate::{BadRecord, Record, Routed, campaign, envelope, live_event, system};
 
 /// Decodes one record of a topic and says which channel it changes.
 type Decode = fn(&Record<'_>) -> Result<Routed, BadRecord>;
@@ -13,8 +13,11 @@ pub const TOPICS: &[(&str, Decode)] = &[
     ("platform.analytics.events.v1", live_event::decode),
 ];
 
-/// Decodes a record and says which channel it changes.
+/// Decodes a record, in an envelope or without, and says which channel it changes.
 pub fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
     let (_, decode) = TOPICS.iter().find(|(topic, _)| *topic == record.topic).ok_or(BadRecord::UnknownTopic)?;
-    decode(record)
+    decode(record).or_else(|reason| match envelope::open(record.value)? {
+        Some(data) => decode(&Record { value: &data, ..*record }),
+        None => Err(reason),
+    })
 }

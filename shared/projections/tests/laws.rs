@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use projections::{ChannelId, Kind, Projection, Record, Slice, TenantId, Timestamp, kind, topic};
+use projections::{
+    ChannelId, Kind, Projection, Record, Slice, TenantId, Timestamp, View, kind, slice::MAX_CLOCK_LEAD, topic,
+};
 use proptest::{prelude::*, sample::select};
 
 const NOW: i64 = 1_768_473_000_000;
@@ -30,7 +32,7 @@ fn record() -> impl Strategy<Value = (&'static str, i64, String)> {
             let status = if event == "campaign_status_changed" { state } else { line };
             let value = format!(
                 r#""eventType":"{event}","campaignId":"c","callId":"k{n}","status":"{status}","outcome":"{outcome}",
-                   "duration":{}.{n},"cost":0.{n},"queueDepth":{n},"name":"N{}""#,
+                   "duration":{}.{n},"cost":0.{n},"queueDepth":{n},"activeCalls":"{n}","name":"N{}""#,
                 n % 100,
                 n % 3
             );
@@ -155,6 +157,45 @@ proptest! {
         fold_into(&mut twice, &records[..records.len() - tail.len()]);
         fold_into(&mut twice, &records);
         prop_assert_eq!(stored(&once), stored(&twice));
+    }
+
+    #[test]
+    fn the_newest_sample_wins_whatever_the_order_in_which_samples_come(
+        samples in prop::collection::btree_map(-7200..0_i64, 0..1000_u32, 1..20).prop_map(Vec::from_iter),
+        order in any::<prop::sample::Index>(),
+        partitions in 1..4_usize,
+    ) {
+        let records: Vec<_> = samples
+            .iter()
+            .map(|(seconds, n)| {
+                let at = Timestamp::from_millis(NOW + seconds * 1000);
+                let value = format!(
+                    r#"{{"eventType":"queue_sampled","campaignId":"c","queueDepth":{n},"activeCalls":{n},"timestamp":"{at}"}}"#
+                );
+                ("campaign.events.v1", NOW, value)
+            })
+            .collect();
+        let mut shuffled = records.clone();
+        shuffled.rotate_left(order.index(records.len()));
+        let (front, back) = shuffled.split_at_mut(records.len() / 2);
+        front.reverse();
+        back.reverse();
+        let slices: Vec<Slice> = shuffled.chunks(shuffled.len().div_ceil(partitions)).flat_map(folded).collect();
+        let View::Campaign(view) = kind::view(&channel_of(Kind::Campaign), &slices, Timestamp::from_millis(NOW)) else {
+            unreachable!("a campaign's view")
+        };
+        let newest = samples.last().map(|(_, n)| u64::from(*n));
+        prop_assert_eq!((Some(view.queue_depth), Some(view.active_calls)), (newest, newest));
+    }
+
+    #[test]
+    fn nothing_in_a_state_is_later_than_its_records_came(records in records()) {
+        let latest = records.iter().map(|(_, recorded, _)| *recorded).max().unwrap_or(NOW);
+        for slice in folded(&records) {
+            let mut believed = slice.clone();
+            believed.disbelieve_future(Timestamp::from_millis(latest - i64::try_from(MAX_CLOCK_LEAD.as_millis()).unwrap()));
+            prop_assert_eq!(stored(&[believed]), stored(&[slice]));
+        }
     }
 
     #[test]

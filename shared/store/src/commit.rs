@@ -66,6 +66,8 @@ pub struct Committed {
     pub event_time: Option<Timestamp>,
     /// How the channel stands in the directory, as far as this slice knows.
     pub listing: Option<Listing>,
+    /// The slice's gauges that have gone below zero, and are shown as 0.
+    pub gauges_below_zero: usize,
     /// Entries that this commit has folded in.
     pub applied: usize,
     /// Entries that had been folded in before, or by this commit in a write whose answer got lost.
@@ -128,7 +130,7 @@ impl<T: SliceTable> Committer<T> {
         };
         for conflicts in 0..MAX_ROUNDS {
             let expected = slice.watermark();
-            let tally = fold(&mut slice, &entries)?;
+            let tally = fold(&mut slice, &entries, now)?;
             if tally.applied > 0 {
                 match self.table.write_if(key, &slice, expected, now).await {
                     Ok(()) => {}
@@ -143,6 +145,7 @@ impl<T: SliceTable> Committer<T> {
                 watermark: slice.watermark(),
                 event_time: slice.event_time(),
                 listing: slice.listing(),
+                gauges_below_zero: slice.gauges_below_zero(),
                 applied: tally.applied,
                 seen: tally.seen,
                 regressed: tally.regressed,
@@ -171,12 +174,15 @@ struct Tally {
     regressed: usize,
 }
 
-fn fold(slice: &mut Slice, entries: &[&Entry]) -> Result<Tally, CommitError> {
+fn fold(slice: &mut Slice, entries: &[&Entry], now: Timestamp) -> Result<Tally, CommitError> {
+    slice.disbelieve_future(now);
     let mut tally = Tally::default();
     for entry in entries {
         match slice.fold(entry.offset, entry.at, &entry.event).ok_or(CommitError::Misrouted)? {
             Fold::Applied => tally.applied += 1,
             Fold::Seen => tally.seen += 1,
+            // Its producer's clock leads, so that its time is that of its arrival: newer each time it comes.
+            Fold::Regressed if entry.at >= now => tally.seen += 1,
             Fold::Regressed => tally.regressed += 1,
         }
     }

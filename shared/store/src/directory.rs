@@ -1,6 +1,6 @@
 //! The directory: how a tenant's channels are listed.
 
-use projections::{ChannelId, Kind, Listing, TenantId, Timestamp};
+use projections::{ChannelId, Kind, Listing, TenantId, Timestamp, campaign::Status, slice::MAX_CLOCK_LEAD};
 use serde::Deserialize;
 
 use crate::{
@@ -25,10 +25,19 @@ pub struct Listed {
     /// The status, in the words of its kind.
     #[serde(default)]
     pub status: Option<String>,
-    /// Whether the collection of its kind shows it.
+    /// Whether the collection of its kind shows it, as it was when this was written: see [`Self::is_shown`].
     pub active: bool,
     /// The latest time of any record.
     pub last_activity: Timestamp,
+}
+
+impl Listed {
+    /// Whether the collection of its kind shows it.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        // Items from before paused campaigns were shown say that they are not, and are written again only when records come.
+        self.active || self.status.as_deref() == Some(Status::Paused.as_str())
+    }
 }
 
 impl Channels {
@@ -44,7 +53,8 @@ impl Channels {
     }
 
     /// Notes how a channel stands. A listing holds from its time on, and activity only moves forward: what is older than
-    /// what is stored changes nothing. A channel that never had a listing is active.
+    /// what is stored changes nothing, unless that is from the future: a producer's clock that led must not have the last
+    /// word for as long as it led. A channel that never had a listing is active.
     pub async fn describe(
         &self,
         tenant: &TenantId,
@@ -53,7 +63,8 @@ impl Channels {
         last_activity: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        const NOT_LISTED_LATER: &str = "(attribute_not_exists(#listed_at) OR #listed_at <= :listed_at)";
+        const NOT_LISTED_LATER: &str =
+            "(attribute_not_exists(#listed_at) OR #listed_at <= :listed_at OR #listed_at > :latest)";
         const NOT_ACTIVE_LATER: &str = "(attribute_not_exists(#last_activity) OR #last_activity <= :last_activity)";
         const LISTING: &str = "#name = :name, #status = :status, #active = :active, #listed_at = :listed_at";
         const ACTIVITY: &str = "#last_activity = :last_activity";
@@ -73,6 +84,7 @@ impl Channels {
                     .value(":status", optional_text(listing.status))
                     .value(":active", boolean(listing.active))
                     .value(":listed_at", text(listing.at))
+                    .value(":latest", text(now.plus(MAX_CLOCK_LEAD)))
             };
             let both = update(format!("{LISTING}, {ACTIVITY}"), &format!("{NOT_LISTED_LATER} AND {NOT_ACTIVE_LATER}"));
             if let Conditional::Met(_) = listed(both).send().await? {

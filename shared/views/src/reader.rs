@@ -7,7 +7,7 @@ use projections::{ChannelId, Kind, TenantId, Timestamp, View, campaign::Campaign
 use protocol::Cursor;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use store::{Channels, Consistency, Leases, StoreError};
+use store::{Channels, Consistency, Leases, Listed, StoreError};
 
 use crate::ChannelState;
 
@@ -107,11 +107,11 @@ impl Reader {
         Ok(state)
     }
 
-    /// The active channels of a kind.
+    /// The channels of a kind that their collection shows.
     pub async fn active(&self, tenant: &TenantId, kind: Kind) -> Result<Active, StoreError> {
         let mut listed = self.channels.directory(tenant, kind).await?;
         let latest = listed.iter().map(|listed| listed.last_activity).max().unwrap_or_default();
-        listed.retain(|listed| listed.active);
+        listed.retain(Listed::is_shown);
         listed.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.channel.cmp(&b.channel)));
         listed.truncate(MAX_OVERVIEW);
         Ok(Active { channels: listed.into_iter().map(|listed| listed.channel).collect(), latest })
@@ -139,7 +139,7 @@ impl Reader {
         Ok(pipeline)
     }
 
-    /// The states and views of all active channels of a kind, and the latest activity of any.
+    /// The states and views of all channels that a kind's collection shows, and the latest activity of any.
     async fn members(
         &self,
         tenant: &TenantId,

@@ -102,13 +102,16 @@ test('no more than a thousand channels are remembered', () => {
 
 test('the roster tells who left, and is bounded', () => {
   const roster = new Roster();
-  assert.ok(roster.note('a', 'active', 1) && roster.note('b', undefined, 1));
-  assert.ok(!roster.note('c', 'draft', 1), 'never active, of no interest');
-  assert.ok(roster.note('a', 'paused', 1), 'its last view');
-  assert.ok(!roster.note('a', 'paused', 1));
+  const [active, paused, completed] = ['active', 'paused', 'completed'].map((status) => ({ status, activeCalls: 0 }));
+  assert.ok(roster.note('a', active, 1) && roster.note('b', {}, 1));
+  assert.ok(!roster.note('c', { status: 'draft' }, 1), 'never shown, of no interest');
+  assert.ok(roster.note('a', paused, 1) && roster.note('a', paused, 1), 'paused ones are shown');
+  assert.ok(roster.note('a', { ...completed, activeCalls: 1 }, 1), 'a call goes on');
+  assert.ok(roster.note('a', completed, 1), 'its last view');
+  assert.ok(!roster.note('a', completed, 1));
   assert.deepEqual(roster.leave(['x'], 1), [], 'it came as late as the question');
   assert.deepEqual(roster.leave(['x'], 2), ['b']);
-  for (let id = 0; id < 1_500; id += 1) roster.note(`c-${id}`, 'active', 2);
+  for (let id = 0; id < 1_500; id += 1) roster.note(`c-${id}`, active, 2);
   assert.equal(roster.leave([], 3).length, Roster.LIMIT);
 });
 

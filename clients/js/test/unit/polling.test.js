@@ -187,7 +187,7 @@ test('a polled list is told campaign by campaign, and who left it', async () => 
   let list = ['c-1', 'c-2', 'c-3'];
   rest.answer = ({ path }) => {
     if (path.endsWith('/campaigns')) return shown(list.map((campaignId) => ({ campaignId, status: 'active' })), `"1.${list.length}-0"`);
-    if (path.endsWith('c-2')) return shown({ campaignId: 'c-2', status: 'paused' }, '"9.a-0"');
+    if (path.endsWith('c-2')) return shown({ campaignId: 'c-2', status: 'completed' }, '"9.a-0"');
     return new Response('', { status: 404 });
   };
   watch('campaigns');
@@ -200,7 +200,7 @@ test('a polled list is told campaign by campaign, and who left it', async () => 
   await clock.pass(2_000);
   assert.deepEqual(told.views.map(({ channel, type, data }) => [channel, type, data.status]), [
     ['campaign:c-1', 'metrics_update', 'active'],
-    ['campaign:c-2', 'metrics_update', 'paused'],
+    ['campaign:c-2', 'metrics_update', 'completed'],
     ['campaign:c-3', 'campaign_left', undefined],
   ]);
 });
@@ -225,7 +225,7 @@ test('who left the list during an outage is told a little after it', async () =>
   server.newest.view('campaign:c-2', '1.a', { status: 'active' });
   rest.answer = ({ path }) => {
     if (path.endsWith('/campaigns')) return shown([{ campaignId: 'c-1', status: 'active' }]);
-    return path.endsWith('c-2') ? shown({ campaignId: 'c-2', status: 'paused' }) : new Response('', { status: 404 });
+    return path.endsWith('c-2') ? shown({ campaignId: 'c-2', status: 'completed' }) : new Response('', { status: 404 });
   };
   server.newest.drop();
   await untilRetry({ clock, live });
@@ -235,7 +235,7 @@ test('who left the list during an outage is told a little after it', async () =>
   assert.deepEqual(told.views, []);
   await clock.pass(1);
   await settle();
-  assert.deepEqual(told.views.map(({ channel, data }) => [channel, data.status]), [['campaign:c-2', 'paused']]);
+  assert.deepEqual(told.views.map(({ channel, data }) => [channel, data.status]), [['campaign:c-2', 'completed']]);
 });
 
 test('refresh never rejects and says whether it could be done', async () => {

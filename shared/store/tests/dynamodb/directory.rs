@@ -91,6 +91,25 @@ async fn the_order_in_which_descriptions_arrive_does_not_matter() {
 }
 
 #[tokio::test]
+async fn a_listing_from_the_future_gives_way_to_a_fresh_one() {
+    let channels = TestTable::create().await.channels(None);
+    describe(&channels, Some(&listing("completed", after(31_536_000))), after(1)).await;
+    describe(&channels, Some(&listing("active", after(2))), after(2)).await;
+    assert_eq!(listed(&channels).await.status.as_deref(), Some("active"));
+    describe(&channels, Some(&listing("paused", after(1))), after(1)).await;
+    assert_eq!(listed(&channels).await.status.as_deref(), Some("active"), "from then on the later one holds again");
+}
+
+#[tokio::test]
+async fn what_was_paused_before_paused_campaigns_were_shown_is_shown() {
+    let channels = TestTable::create().await.channels(None);
+    describe(&channels, Some(&listing("paused", after(1))), after(1)).await;
+    assert!(listed(&channels).await.is_shown());
+    describe(&channels, Some(&listing("completed", after(2))), after(2)).await;
+    assert!(!listed(&channels).await.is_shown());
+}
+
+#[tokio::test]
 async fn kinds_and_tenants_are_listed_apart() {
     let channels = TestTable::create().await.channels(None);
     for name in ["campaign:a", "campaign:b", "event:a", "system"] {
