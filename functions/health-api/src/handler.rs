@@ -73,19 +73,14 @@ fn json(body: &impl Serialize) -> String {
 }
 
 #[cfg(test)]
-#[path = "../../../shared/store/tests/dynamodb/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
-mod table;
-
-#[cfg(test)]
 mod tests {
     use aws_config::{BehaviorVersion, Region, SdkConfig};
     use runtime::Cluster;
     use serde_json::{Value, json};
     use store::{Channels, Leases};
+    use testing::TestTable;
 
     use super::*;
-    use crate::handler::table::TestTable;
 
     const HEALTH: &str = include_str!("../../../events/rest-health.json");
     const LIVE: &str = include_str!("../../../events/rest-health-live.json");

@@ -1,16 +1,12 @@
 //! A batch into real tables: what the other functions find there.
 #![expect(clippy::unwrap_used, reason = "clippy knows tests only by their attribute")]
 
-#[path = "../../../shared/store/tests/dynamodb/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
-mod table;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ingest::{batch::Reading, intake::Intake};
 use projections::{Kind, TenantId, Timestamp};
 use serde_json::{Value, json};
 use store::Consistency;
-use table::TestTable;
+use testing::TestTable;
 
 fn record(offset: i64, value: &str) -> Value {
     json!({

@@ -92,19 +92,14 @@ fn refuse(code: ErrorCode, now: Timestamp) -> Response<Body> {
 }
 
 #[cfg(test)]
-#[path = "../../../shared/store/tests/dynamodb/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
-mod table;
-
-#[cfg(test)]
 mod tests {
     use auth::{KeySet, Origins, Verifier};
     use projections::{Record, TenantId, topic};
     use serde_json::{Value, json};
     use store::{Committer, Entry, SliceId, SliceKey};
+    use testing::TestTable;
 
     use super::*;
-    use crate::handler::table::TestTable;
 
     /// The local system's, which the tokens in `events/` are signed with.
     const LOCAL_SECRET: &[u8] = b"livefold-local-secret-not-for-any-deployment";

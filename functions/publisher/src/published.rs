@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
 
 use auth::Action;
 use projections::{ChannelId, TenantId, Timestamp, notice::Totals};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use store::{Connection, MAX_PUBLISHED};
 
 /// What was left behind earlier is of no use: notices from then are no news to anybody.
@@ -63,13 +63,13 @@ impl Published {
 }
 
 /// Tells apart a connection from itself with other subscriptions or other rights: who subscribed since, or may see more
-/// since, has to get the view.
+/// since, has to get the view. The first 64 bits of a SHA-256, so that the next publisher makes the same.
 pub(crate) fn fingerprint(connection: &Connection) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    connection.id.hash(&mut hasher);
-    permitted(connection).for_each(|subscription| subscription.hash(&mut hasher));
-    auth::allows(&connection.principal, Action::SeeNames).hash(&mut hasher);
-    hasher.finish()
+    let sees_names = auth::allows(&connection.principal, Action::SeeNames);
+    let mut hash = Sha256::new_with_prefix(format!("{} {sees_names}", connection.id));
+    // None of them has a space in it.
+    permitted(connection).for_each(|(channel, cursor)| hash.update(format!(" {channel} {cursor}")));
+    hash.finalize()[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// The channels that a connection watches and may see, each with the fingerprint of the view that answered its

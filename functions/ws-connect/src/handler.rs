@@ -60,9 +60,4 @@ fn refuse(code: ErrorCode) -> ApiGatewayProxyResponse {
 }
 
 #[cfg(test)]
-#[path = "../../../shared/store/tests/dynamodb/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
-mod table;
-
-#[cfg(test)]
 mod tests;

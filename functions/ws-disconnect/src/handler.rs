@@ -20,20 +20,15 @@ pub(crate) async fn handle(
 }
 
 #[cfg(test)]
-#[path = "../../../shared/store/tests/dynamodb/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
-mod table;
-
-#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use auth::Principal;
     use projections::{TenantId, Timestamp};
     use store::{Connection, Limits};
+    use testing::TestTable;
 
     use super::*;
-    use crate::handler::table::TestTable;
 
     const BY_CLIENT: &str = include_str!("../../../events/ws-disconnect-by-client.json");
     const IDLE: &str = include_str!("../../../events/ws-disconnect-idle.json");

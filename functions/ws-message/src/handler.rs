@@ -26,9 +26,4 @@ pub(crate) async fn handle(
 }
 
 #[cfg(test)]
-#[path = "../../../shared/store/tests/dynamodb/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
-mod table;
-
-#[cfg(test)]
 mod tests;

@@ -9,12 +9,7 @@ use projections::{TenantId, Timestamp};
 use protocol::ErrorCode;
 use serde_json::Value;
 use store::{Requests, Revocations};
-
-use crate::table::TestTable;
-
-#[path = "../../store/tests/dynamodb/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
-mod table;
+use testing::TestTable;
 
 /// The local system's, which the tokens in `events/` are signed with.
 const LOCAL_SECRET: &[u8] = b"livefold-local-secret-not-for-any-deployment";
@@ -128,7 +123,7 @@ async fn a_user_asks_only_so_often_in_a_minute() {
 #[tokio::test]
 async fn while_a_table_does_not_answer_nobody_is_let_in() {
     let table = TestTable::create().await;
-    let unreachable = table::client("http://127.0.0.1:1");
+    let unreachable = testing::client("http://127.0.0.1:1");
     let revocations = Revocations::new(unreachable.clone(), table.name.clone());
     let requests = Requests::new(unreachable, table.name.clone());
     assert_eq!(refused(&RestAdmission { revocations, ..admission(&table) }, &headers()).await, ErrorCode::Unavailable);

@@ -1,7 +1,5 @@
 //! Whom a token speaks for.
 
-use std::fmt::Write;
-
 use projections::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -46,13 +44,7 @@ pub fn is_user(text: &str) -> bool {
 /// Who a user is, for logs ([`Principal::pseudonym`]).
 #[must_use]
 pub fn pseudonym(tenant: &TenantId, user: &str) -> String {
-    let digest = Sha256::digest(format!("{tenant}#{user}"));
-    let mut text = String::with_capacity(16);
-    for byte in &digest[..8] {
-        // Writing to a string never fails.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex::encode(&Sha256::digest(format!("{tenant}#{user}"))[..8])
 }
 
 #[cfg(test)]

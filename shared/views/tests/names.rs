@@ -4,13 +4,8 @@
 
 use projections::{ChannelId, Record, TenantId, Timestamp, topic};
 use store::{Committer, Entry, SliceId, SliceKey};
+use testing::TestTable;
 use views::{Reader, Rendered};
-
-#[path = "../../store/tests/dynamodb/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
-mod table;
-
-use table::TestTable;
 
 const NOW: Timestamp = Timestamp::EPOCH;
 

@@ -12,18 +12,13 @@ use gateway::PostError;
 use projections::{Record, TenantId, topic};
 use serde_json::{Value, json};
 use store::{Channels, Committer, Connection, Connections, Entry, Limits, SliceId, SliceKey};
+use testing::TestTable;
 use views::Reader;
 
 use super::*;
 
 mod closing;
 mod metrics;
-
-#[path = "../../../../shared/store/tests/dynamodb/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
-mod table;
-
-use table::TestTable;
 
 /// Who posted what, in order. A close is noted as a message of the type `close`.
 type Posts = Arc<Mutex<Vec<(&'static str, Value)>>>;

@@ -5,16 +5,14 @@ use projections::TenantId;
 use runtime::PublisherWaker;
 use serde_json::{Value, json};
 use store::{Connections, Limits, Revocations, TICKET_LIFETIME, Tickets};
+use testing::{TestTable, client};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     sync::mpsc,
 };
 
-use super::{
-    table::{TestTable, client},
-    *,
-};
+use super::*;
 
 /// The local system's, which the tokens in `events/` are signed with.
 const LOCAL_SECRET: &[u8] = b"livefold-local-secret-not-for-any-deployment";

@@ -8,9 +8,10 @@ use projections::{ChannelId, Record, TenantId, topic};
 use runtime::PublisherWaker;
 use serde_json::{Value, json};
 use store::{Committer, Connection, Entry, SliceId, SliceKey};
+use testing::TestTable;
 use views::Reader;
 
-use super::{table::TestTable, *};
+use super::*;
 use crate::dispatcher::Limits;
 
 /// The local system's, which the tokens in `events/` are signed with.

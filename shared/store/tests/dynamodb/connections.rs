@@ -2,12 +2,9 @@ use std::collections::BTreeSet;
 
 use projections::Timestamp;
 use store::{ConnectError, Connection, Connections, Ending, Limits, MAX_CONNECTION_AGE, StoreError};
+use testing::{TestTable, s};
 
-use crate::{
-    acme, ada, channel, now, of_tenant,
-    table::{TestTable, s},
-    user,
-};
+use crate::{acme, ada, channel, now, of_tenant, user};
 
 pub const LIMITS: Limits = Limits { per_user: 100, per_tenant: 1_000 };
 

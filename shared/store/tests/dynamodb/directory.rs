@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use projections::{Kind, Listing, Timestamp};
 use store::{Channels, Listed};
+use testing::TestTable;
 
-use crate::{acme, after, channel, now, table::TestTable};
+use crate::{acme, after, channel, now};
 
 fn listing(status: &'static str, at: Timestamp) -> Listing {
     Listing { name: Some("Spring appeal".into()), status: Some(status), active: status == "active", at }

@@ -3,13 +3,12 @@
 use futures_util::future::{join, join_all};
 use projections::ChannelId;
 use store::{Connection, Ending, RenewError, StoreError};
+use testing::TestTable;
 
 use crate::{
     ada, after, channel,
     connections::{LIMITS, connect, connection},
-    now, of_tenant,
-    table::TestTable,
-    user,
+    now, of_tenant, user,
 };
 
 /// Ada with a token that expires in an hour.

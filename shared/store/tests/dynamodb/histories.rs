@@ -10,12 +10,12 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use store::{ConnectError, Connection, Connections, Limits, MAX_CONNECTION_AGE};
+use testing::TestTable;
 
 use crate::{
     faults::{Fault, Faults},
     now, of_tenant,
     places::{BUCKET, connection, faulty, total},
-    table::TestTable,
     user,
 };
 

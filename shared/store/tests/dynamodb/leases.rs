@@ -3,8 +3,9 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 use projections::Timestamp;
 use store::{Acquired, Announced, HANDOVER, Lease, Leases, MAX_PUBLISHED, MAX_PULSE_TENANTS, Pulse, StoreError};
+use testing::TestTable;
 
-use crate::{after, now, table::TestTable};
+use crate::{after, now};
 
 const TTL: Duration = Duration::from_secs(10);
 

@@ -14,7 +14,6 @@ mod rates;
 mod revocations;
 mod slices;
 mod subscriptions;
-mod table;
 mod tickets;
 
 use std::time::Duration;

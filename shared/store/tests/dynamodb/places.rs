@@ -6,14 +6,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::{join, join_all};
 use projections::Timestamp;
 use store::{ConnectError, Connection, Connections, Limits, MAX_CONNECTION_AGE, StoreError};
+use testing::{TestTable, s};
 
 use crate::{
     acme, ada, after,
     connections::{self, LIMITS},
     faults::{Fault, Faults},
-    now, of_tenant,
-    table::{TestTable, s},
-    user,
+    now, of_tenant, user,
 };
 
 /// How much longer a lost `$disconnect` may count for the tenant than for the user.

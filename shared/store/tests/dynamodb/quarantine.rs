@@ -1,6 +1,7 @@
 use store::{KEPT_BYTES, Quarantined};
+use testing::TestTable;
 
-use crate::{after, now, table::TestTable};
+use crate::{after, now};
 
 fn bad(offset: i64, value: &[u8]) -> Quarantined {
     Quarantined::new("campaign.events.v1", 2, offset, "not a JSON object", value, now())

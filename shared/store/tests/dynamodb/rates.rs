@@ -3,12 +3,12 @@ use std::collections::BTreeSet;
 use futures_util::future::{join, join_all};
 use projections::Timestamp;
 use store::{Connections, Ending, RATE_WINDOW};
+use testing::TestTable;
 
 use crate::{
     acme, ada, after,
     connections::{connect, connection},
     now, of_tenant,
-    table::TestTable,
 };
 
 async fn messages(connections: &Connections, id: &str, at: Timestamp) -> u64 {

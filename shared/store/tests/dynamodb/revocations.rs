@@ -2,12 +2,9 @@ use auth::Principal;
 use futures_util::future::join_all;
 use projections::Timestamp;
 use store::{Revocations, StoreError};
+use testing::{TestTable, s};
 
-use crate::{
-    acme, ada, after, now, of_tenant,
-    table::{TestTable, s},
-    user,
-};
+use crate::{acme, ada, after, now, of_tenant, user};
 
 fn issued(at: Timestamp) -> Principal {
     Principal { issued_at: at, ..ada() }

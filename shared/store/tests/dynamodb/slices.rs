@@ -10,8 +10,9 @@ use store::{
     Channels, CommitError, Committer, Consistency, Entry, MAX_WARM_SLICES, SliceId, SliceKey, SliceTable, StoreError,
     WriteError,
 };
+use testing::TestTable;
 
-use crate::{acme, after, channel, now, table::TestTable};
+use crate::{acme, after, channel, now};
 
 const TOPIC: &str = "platform.analytics.events.v1";
 const PK: &str = "acme#event:e";
@@ -219,7 +220,7 @@ async fn a_slice_that_has_expired_begins_anew() {
     let committer = Committer::new(table.channels(None));
     committer.commit(&key(), &messages(0..3), now()).await.unwrap();
     let request = table.client.delete_item().table_name(&table.name);
-    request.key("pk", crate::table::s(PK)).key("sk", crate::table::s(SK)).send().await.unwrap();
+    request.key("pk", testing::s(PK)).key("sk", testing::s(SK)).send().await.unwrap();
     let done = committer.commit(&key(), &messages(3..5), now()).await.unwrap();
     assert_eq!((done.applied, done.watermark, done.conflicts), (2, Some(4), 1));
 }
@@ -378,7 +379,7 @@ async fn a_table_that_does_not_answer_is_told_from_one_that_refuses() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let dead = Channels::new(crate::table::client(&url), table.name.clone(), None);
+    let dead = Channels::new(testing::client(&url), table.name.clone(), None);
     assert!(matches!(dead.ping().await, Err(StoreError::Unavailable(_))));
     let result = Committer::new(dead).commit(&key(), &messages(0..3), now()).await;
     assert!(matches!(result, Err(CommitError::Store(StoreError::Unavailable(_)))));

@@ -1,7 +1,8 @@
 use futures_util::future::join_all;
 use store::{Connections, SubscribeError};
+use testing::TestTable;
 
-use crate::{channel, connections::connect, now, table::TestTable};
+use crate::{channel, connections::connect, now};
 
 async fn channels(connections: &Connections, id: &str) -> Vec<(String, String)> {
     let connection = connections.get(id).await.unwrap().unwrap();

@@ -2,12 +2,9 @@ use auth::Principal;
 use futures_util::future::join_all;
 use projections::Timestamp;
 use store::{StoreError, TICKET_LIFETIME};
+use testing::{TestTable, s};
 
-use crate::{
-    ada, after, now,
-    table::{TestTable, s},
-    user,
-};
+use crate::{ada, after, now, user};
 
 const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 

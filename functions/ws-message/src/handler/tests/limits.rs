@@ -1,9 +1,9 @@
 //! What a connection may send, how much of it, and for how long.
 
 use store::{Connections, Ending};
+use testing::client;
 
 use super::*;
-use crate::handler::table::client;
 
 #[tokio::test]
 async fn a_connection_watches_only_so_many_channels() {

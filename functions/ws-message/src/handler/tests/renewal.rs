@@ -1,13 +1,13 @@
 //! A new token on an open connection.
 
 use store::{Ending, Revocations};
+use testing::client;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 
 use super::*;
-use crate::handler::table::client;
 
 /// The token of `AUTHENTICATE`: ann's, issued a second later, for one campaign only.
 fn second() -> Timestamp {

@@ -12,12 +12,17 @@ use aws_sdk_dynamodb::{
 };
 use store::{Channels, Connections, Leases, Requests, Revocations, Tickets};
 
+/// A table of a test's own.
 pub struct TestTable {
+    /// Reaches its server, for what the stores do not do.
     pub client: Client,
+    /// What it is called there.
     pub name: String,
 }
 
 impl TestTable {
+    /// A new table: on the server that `TEST_DYNAMODB_URL` names, else on one of its own in memory, which ends with the
+    /// test's runtime.
     pub async fn create() -> Self {
         let url = match std::env::var("TEST_DYNAMODB_URL") {
             Ok(url) => url,
@@ -47,26 +52,38 @@ impl TestTable {
         table
     }
 
+    /// The table as that of channels, whose items expire `retention` after their last write.
+    #[must_use]
     pub fn channels(&self, retention: Option<Duration>) -> Channels {
         Channels::new(self.client.clone(), self.name.clone(), retention)
     }
 
+    /// The connections in it, on so many shards.
+    #[must_use]
     pub fn connections(&self, shards: u32) -> Connections {
         Connections::new(self.client.clone(), self.name.clone(), NonZeroU32::new(shards).unwrap())
     }
 
+    /// The leases in it.
+    #[must_use]
     pub fn leases(&self) -> Leases {
         Leases::new(self.client.clone(), self.name.clone())
     }
 
+    /// The tickets in it.
+    #[must_use]
     pub fn tickets(&self) -> Tickets {
         Tickets::new(self.client.clone(), self.name.clone())
     }
 
+    /// What was revoked.
+    #[must_use]
     pub fn revocations(&self) -> Revocations {
         Revocations::new(self.client.clone(), self.name.clone())
     }
 
+    /// The counters of requests in it.
+    #[must_use]
     pub fn requests(&self) -> Requests {
         Requests::new(self.client.clone(), self.name.clone())
     }
@@ -77,6 +94,7 @@ impl TestTable {
         request.key("pk", s(pk)).key("sk", s(sk)).send().await.unwrap().item
     }
 
+    /// When an item expires, in seconds since the epoch.
     pub async fn ttl(&self, pk: &str, sk: &str) -> Option<i64> {
         self.item(pk, sk).await.unwrap().get("ttl").map(|ttl| ttl.as_n().unwrap().parse().unwrap())
     }
@@ -89,16 +107,20 @@ impl TestTable {
     }
 }
 
+/// A string attribute.
+#[must_use]
 pub fn s(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
+/// A client of the server at this address, with credentials that no real one takes.
+#[must_use]
 pub fn client(url: &str) -> Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(url)
         .region(Region::new("eu-central-1"))
-        .credentials_provider(Credentials::for_tests())
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .build();
     Client::from_conf(config)
 }
