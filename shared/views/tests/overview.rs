@@ -5,13 +5,8 @@
 use projections::{ChannelId, Record, TenantId, Timestamp, topic};
 use serde_json::Value;
 use store::{Channels, Committer, Entry, SliceId, SliceKey};
+use testing::TestTable;
 use views::Reader;
-
-#[path = "../../store/tests/dynamodb/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests of the store, whose it is, use more of it")]
-mod table;
-
-use table::TestTable;
 
 const TOPIC: &str = "campaign.events.v1";
 

@@ -76,7 +76,7 @@ async fn open_at(handshakes: &HandshakeAdmission, text: &str, now: Timestamp) ->
 }
 
 async fn open(handshakes: &HandshakeAdmission, text: &str) -> ApiGatewayProxyResponse {
-    open_at(admission, text, now()).await
+    open_at(handshakes, text, now()).await
 }
 
 fn code(response: &ApiGatewayProxyResponse) -> (i64, Value) {
@@ -89,7 +89,7 @@ fn code(response: &ApiGatewayProxyResponse) -> (i64, Value) {
 }
 
 async fn refused(handshakes: &HandshakeAdmission, text: &str) -> (i64, Value) {
-    let refused = code(&open(admission, text).await);
+    let refused = code(&open(handshakes, text).await);
     assert!(handshakes.connections.connections(0).await.unwrap().is_empty(), "who is refused leaves no trace");
     refused
 }
