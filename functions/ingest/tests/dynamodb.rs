@@ -1,5 +1,4 @@
 //! A batch into real tables: what the other functions find there.
-#![expect(clippy::unwrap_used, reason = "clippy knows tests only by their attribute")]
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ingest::{batch::Reading, intake::Intake};
