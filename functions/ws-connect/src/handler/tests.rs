@@ -4,7 +4,7 @@ use auth::{KeySet, Origins, Principal, Verifier};
 use projections::TenantId;
 use runtime::PublisherWaker;
 use serde_json::{Value, json};
-use store::{Connections, Limits, Revocations, TICKET_LIFETIME, Tickets};
+use store::{CloseReason, Connections, Limits, Revocations, TICKET_LIFETIME, Tickets};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -15,6 +15,7 @@ use super::{
     table::{TestTable, client},
     *,
 };
+use crate::handshake::LimitPolicy;
 
 /// The local system's, which the tokens in `events/` are signed with.
 const LOCAL_SECRET: &[u8] = b"livefold-local-secret-not-for-any-deployment";
@@ -68,6 +69,7 @@ async fn handshakes(table: &TestTable) -> (HandshakeAdmission, mpsc::UnboundedRe
         requests: table.requests(),
         requests_per_minute: 60,
         limits: Limits { per_user: 2, per_tenant: 9 },
+        policy: LimitPolicy::Refuse,
         waker: PublisherWaker::new(table.leases(), lambda, "publisher".into()),
     };
     (handshakes, asks)
@@ -78,7 +80,7 @@ async fn open_at(handshakes: &HandshakeAdmission, text: &str, now: Timestamp) ->
 }
 
 async fn open(handshakes: &HandshakeAdmission, text: &str) -> ApiGatewayProxyResponse {
-    open_at(admission, text, now()).await
+    open_at(handshakes, text, now()).await
 }
 
 fn code(response: &ApiGatewayProxyResponse) -> (i64, Value) {
@@ -91,7 +93,7 @@ fn code(response: &ApiGatewayProxyResponse) -> (i64, Value) {
 }
 
 async fn refused(handshakes: &HandshakeAdmission, text: &str) -> (i64, Value) {
-    let refused = code(&open(admission, text).await);
+    let refused = code(&open(handshakes, text).await);
     assert!(handshakes.connections.connections(0).await.unwrap().is_empty(), "who is refused leaves no trace");
     refused
 }
@@ -204,7 +206,7 @@ async fn who_may_not_come_in_is_told_why_with_a_code_and_leaves_no_trace() {
         (&two_tickets, 401, "unauthorized"),
         (NO_PERMISSION, 403, "forbidden"),
         (FOREIGN_ORIGIN, 403, "origin_not_allowed"),
-        (COOKIE_WITHOUT_ORIGIN, 403, "origin_not_allowed"),
+        (COOKIE_WITHOUT_ORIGIN, 403, "origin_missing"),
     ] {
         assert_eq!(refused(&handshakes, text).await, (status, json!(expected)), "{text}");
     }
@@ -258,6 +260,23 @@ async fn a_user_and_a_tenant_have_only_so_many_connections() {
         for id in ["a=", "b="] {
             handshakes.connections.disconnect(id).await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn who_is_at_the_limit_is_let_in_and_the_publisher_closes_another_of_theirs() {
+    let table = TestTable::create().await;
+    let (mut handshakes, mut asks) = handshakes(&table).await;
+    handshakes.policy = LimitPolicy::Replace;
+    for (id, at) in [("a=", 0), ("b=", 1), ("c=", 2)] {
+        let at = now().plus(Duration::from_secs(at));
+        assert_eq!(open_at(&handshakes, &IN_QUERY.replace(ID, id), at).await.status_code, 200);
+    }
+    let ending = async |id| handshakes.connections.get(id).await.unwrap().unwrap().ending;
+    assert_eq!((ending("a=").await, ending("b=").await), (Some(CloseReason::Replaced), None));
+    // Once for each of the three, and once more for whom the third replaces.
+    for _ in 0..4 {
+        asks.recv().await.unwrap();
     }
 }
 

@@ -14,7 +14,7 @@ use store::{ConnectError, Connection, Connections, Limits, MAX_CONNECTION_AGE};
 use crate::{
     faults::{Fault, Faults},
     now, of_tenant,
-    places::{BUCKET, connection, faulty, total},
+    quotas::{BUCKET, connection, faulty, total},
     table::TestTable,
     user,
 };
