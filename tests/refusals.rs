@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
-use e2e::{Options, System, eventually};
+use std::io::Read;
+
+use e2e::{Options, Rest, System, eventually};
+use flate2::read::GzDecoder;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,4 +133,84 @@ async fn rest_speaks_http() {
     }
     let (_, ready): (_, Value) = open.get("/health/ready").await.unwrap();
     assert!(ready.to_string().contains("not configured"), "there is no MSK cluster here: {ready}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_or_a_method_that_there_is_not_is_told_so_in_our_words_and_head_is_as_get() {
+    let system = System::start(Options::default()).await.unwrap();
+    let nobody = system.rest(None);
+    let ask = async |method: &Method, path: &str| nobody.request(method.clone(), path).send().await.unwrap();
+    for (method, path, status, code, allow) in [
+        (Method::GET, "/nowhere", 404, "not_found", None),
+        (Method::POST, "/nowhere/at/all", 404, "not_found", None),
+        (Method::GET, "/", 404, "not_found", None),
+        (Method::GET, "/analytics/metrics/", 404, "not_found", None),
+        (Method::POST, "/health", 405, "method_not_allowed", Some("GET, HEAD")),
+        (Method::DELETE, "/analytics/metrics", 405, "method_not_allowed", Some("GET, HEAD")),
+        (Method::PUT, "/channels/campaign:c-1", 405, "method_not_allowed", Some("GET, HEAD")),
+        (Method::GET, "/auth/ticket", 405, "method_not_allowed", Some("POST")),
+        (Method::HEAD, "/auth/revoke", 405, "", Some("POST")),
+    ] {
+        let response = ask(&method, path).await;
+        let headers = response.headers().clone();
+        assert_eq!(response.status().as_u16(), status, "{method} {path}");
+        assert_eq!(headers.get("allow").map(|allow| allow.to_str().unwrap()), allow, "{method} {path}");
+        assert_eq!((&headers["cache-control"], &headers["x-content-type-options"]), ("no-store", "nosniff"));
+        let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default();
+        assert_eq!(body["error"]["code"].as_str().unwrap_or_default(), code, "{method} {path}");
+    }
+
+    let token = system.tenant_token("acme").await.unwrap();
+    for (rest, path) in [(&nobody, "/health"), (&nobody, "/health/ready"), (&nobody, "/analytics/metrics")] {
+        assert_head_is_as_get(rest, path).await;
+    }
+    let rest = system.rest(Some(&token));
+    for path in ["/analytics/metrics", "/analytics/system/health", "/channels/campaign:unheard-of"] {
+        assert_head_is_as_get(&rest, path).await;
+    }
+}
+
+async fn assert_head_is_as_get(rest: &Rest, path: &str) {
+    let get = rest.response(path, None).await.unwrap();
+    let head = rest.request(Method::HEAD, path).send().await.unwrap();
+    assert_eq!(head.status(), get.status(), "{path}");
+    assert_eq!(head.headers()["content-type"], get.headers()["content-type"], "{path}");
+    assert_eq!(head.text().await.unwrap(), "", "{path}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_campaigns_are_compressed_for_who_takes_that_and_can_be_asked_for_by_status() {
+    let system = System::start(Options::default()).await.unwrap();
+    let token = system.tenant_token("acme").await.unwrap();
+    let (producer, rest) = (system.producer().unwrap(), system.rest(Some(&token)));
+    for n in 0..20 {
+        let status = if n % 2 == 0 { "active" } else { "paused" };
+        let event = json!({"eventType": "campaign_status_changed", "campaignId": format!("c-{n}"), "status": status});
+        producer.send_campaign(&event).await.unwrap();
+    }
+    let count = async |path: &str| rest.data(path).await?.as_array().map(Vec::len);
+    eventually("all are known", async || {
+        let active = count("/analytics/metrics?status=active").await?;
+        let paused = count("/analytics/metrics?status=paused").await?;
+        (active == 10 && paused == 10).then_some(())
+    })
+    .await;
+    assert_eq!(count("/analytics/metrics?status=completed").await, Some(0));
+    let (status, body) = rest.get("/analytics/metrics?status=busy").await.unwrap();
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (400, &json!("invalid_request")));
+
+    let path = "/analytics/metrics?status=paused";
+    let plain = rest.response(path, None).await.unwrap();
+    assert_eq!(plain.headers().get("content-encoding"), None);
+    let packed = rest.response(path, Some(("accept-encoding", "gzip"))).await.unwrap();
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    assert!(packed.headers().get_all("vary").iter().any(|vary| vary == "accept-encoding"));
+    let (etag, packed) = (packed.headers()["etag"].to_str().unwrap().to_owned(), packed.bytes().await.unwrap());
+    let plain = plain.text().await.unwrap();
+    assert!(packed.len() * 4 < plain.len(), "{} of {}", packed.len(), plain.len());
+    let mut unpacked = String::new();
+    GzDecoder::new(&packed[..]).read_to_string(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain);
+    let again = rest.request(Method::GET, path).header("accept-encoding", "gzip").header("if-none-match", etag);
+    assert_eq!(again.send().await.unwrap().status(), 304);
 }

@@ -27,6 +27,7 @@ pub(crate) const UNAUTHORIZED: Expected = Some((401, "unauthorized"));
 /// Two of a kind are refused as none is: whoever sends them knows it.
 pub(crate) const AMBIGUOUS: Expected = UNAUTHORIZED;
 pub(crate) const ORIGIN: Expected = Some((403, "origin_not_allowed"));
+pub(crate) const NO_ORIGIN: Expected = Some((403, "origin_missing"));
 
 pub(crate) async fn over_rest(system: &System, query: &str, headers: &[(&'static str, String)]) -> Option<Refusal> {
     let mut request = system.rest(None).request(Method::GET, &format!("{PATH}{query}"));

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use auth::{Credential, Origins, Presented, Refused, SUBPROTOCOL, Source};
+use auth::{Credential, Origins, AuthRequest, AuthRequestError, SUBPROTOCOL, Source};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
 
@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
         check(presented, &headers, &query);
         check_origin(presented);
     }
-    if let Ok(Presented { credential, subprotocol, .. }) = &request {
+    if let Ok(AuthRequest { credential, subprotocol, .. }) = &request {
         assert!(subprotocol.is_none());
         assert!(
             credential.is_none_or(|(source, _)| matches!(source, Source::Header | Source::Cookie)),
@@ -62,7 +62,7 @@ fuzz_target!(|input: &[u8]| {
 });
 
 /// What was found stands where it is said to, once, and is not shown.
-fn check(presented: &Presented<'_>, headers: &HeaderMap, query: &[(&str, &str)]) {
+fn check(presented: &AuthRequest<'_>, headers: &HeaderMap, query: &[(&str, &str)]) {
     if presented.subprotocol.is_some() {
         assert_eq!(presented.subprotocol, Some(SUBPROTOCOL));
         let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
@@ -83,7 +83,7 @@ fn check(presented: &Presented<'_>, headers: &HeaderMap, query: &[(&str, &str)])
         Source::Subprotocol => in_header(header::SEC_WEBSOCKET_PROTOCOL),
     });
     let shown = format!("{presented:?} {credential:?}");
-    let rest = format!("{:?}", Presented { credential: None, ..*presented });
+    let rest = format!("{:?}", AuthRequest { credential: None, ..*presented });
     // The origin is shown, and may hold the same text.
     if text.len() >= 16 && !rest.contains(text) {
         assert!(!shown.contains(text), "a credential is shown");
@@ -91,13 +91,14 @@ fn check(presented: &Presented<'_>, headers: &HeaderMap, query: &[(&str, &str)])
 }
 
 /// Another page never gets through, a cookie never without a page.
-fn check_origin(presented: &Presented<'_>) {
+fn check_origin(presented: &AuthRequest<'_>) {
     let is_allowed = ORIGINS.check(presented) == Ok(());
     match presented.origin {
         Some(origin) => assert_eq!(is_allowed, OURS.contains(&origin)),
         None => assert_eq!(is_allowed, !matches!(presented.credential, Some((Source::Cookie, _)))),
     }
-    assert!(is_allowed || ORIGINS.check(presented) == Err(Refused::Origin));
+    let refused = if presented.origin.is_some() { AuthRequestError::Origin } else { AuthRequestError::OriginMissing };
+    assert!(is_allowed || ORIGINS.check(presented) == Err(refused));
     // A list of origins that was taken lets exactly those pages in that it names.
     if let Some(origin) = presented.origin
         && let Ok(origins) = Origins::parse(origin)

@@ -157,14 +157,21 @@ fn check(principal: &Principal, claims: &str, default_tenant: Option<&str>) {
     assert_eq!(claims["sub"], principal.user.as_str());
     assert!((1..=256).contains(&principal.user.len()) && !principal.user.chars().any(char::is_control));
     let names = ["tenant_id", "tenantId", "org_id", "organizationId", "custom:tenant_id"];
-    let claimed = names.iter().find_map(|name| claims[*name].as_str());
+    let claimed = names.iter().map(|name| &claims[*name]).find(|claimed| !claimed.is_null());
+    let claimed = claimed.map(|claimed| claimed.as_str().expect("a tenant is text"));
     assert_eq!(Some(principal.tenant.as_str()), claimed.or(default_tenant));
+    let names_organisation = |(name, value): (&String, &Value)| {
+        let name = name.to_lowercase();
+        !value.is_null() && ["org", "tenant", "account", "company", "workspace"].iter().any(|word| name == *word)
+    };
+    let others = claims.as_object().expect("claims are an object");
+    assert!(claimed.is_some() || !others.iter().any(names_organisation), "a stranger in the default tenant");
     let permissions: Vec<&str> = match claims["permissions"].as_array() {
         Some(listed) => listed.iter().filter_map(Value::as_str).collect(),
         None => claims["scope"].as_str().map(|words| words.split_whitespace().collect()).unwrap_or_default(),
     };
     assert_eq!(principal.permissions, permissions);
-    assert_eq!(principal.channels.is_some(), claims.get("channels").is_some(), "a list narrows, also an empty one");
+    assert_eq!(principal.channels.is_some(), claims.get("channels").is_some_and(|listed| !listed.is_null()), "a list narrows, also an empty one");
     // It is kept with connections and tickets.
     let kept = serde_json::to_string(principal).expect("a principal is stored");
     assert_eq!(&serde_json::from_str::<Principal>(&kept).expect("and read"), principal);

@@ -10,6 +10,7 @@ use crate::{ANN, BOB, assert_hardened, is_open, refusal, refused, secrets, subsc
 async fn a_tenant_a_connection_and_a_name_have_limits() {
     let system = system_with(&[
         "CONNECTIONS_PER_USER=2",
+        "CONNECTION_LIMIT=refuse",
         "CONNECTIONS_PER_TENANT=3",
         "SUBSCRIPTIONS_PER_CONNECTION=2",
         "MESSAGE_BYTES=300",
@@ -51,6 +52,53 @@ async fn a_tenant_a_connection_and_a_name_have_limits() {
     socket.send(format!("{:<300}", r#"{"action":"ping"}"#)).await.unwrap();
     socket.wait_for("a pong", |m| m["type"] == "pong").await.unwrap();
     secrets.assert_not_logged(&system);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_whose_network_went_without_a_word_do_not_keep_their_user_out() {
+    let system = system_with(&[]).await;
+    let secrets = secrets();
+    let (ann, bob) = (token(&secrets, ANN, &json!({})), token(&secrets, BOB, &json!({})));
+    let mut bobs = system.socket(&bob).await.unwrap();
+    // From here on nobody reads them or writes to them, as when a network goes without a FIN.
+    let mut lost = Vec::new();
+    for _ in 0..25 {
+        lost.push(system.socket(&ann).await.unwrap());
+    }
+    let mut back = Vec::new();
+    for _ in 0..25 {
+        back.push(system.socket(&ann).await.unwrap());
+    }
+    for socket in &mut back {
+        socket.ask(&subscribe("campaign:c-1"), "metrics_update").await.unwrap();
+    }
+    for socket in &mut lost {
+        socket.error("replaced").await.unwrap();
+        assert_eq!(socket.close_code().await.unwrap(), 1000);
+    }
+    for socket in back.iter_mut().chain([&mut bobs]) {
+        assert!(is_open(socket).await);
+    }
+    let replaced = async || {
+        let audit = system.audit().unwrap();
+        let count = audit.iter().filter(|line| line["audit"] == "expire" && line["reason"] == "replaced").count();
+        (count == 25).then_some(())
+    };
+    eventually("the trail names those that were replaced", replaced).await;
+    secrets.assert_not_logged(&system);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_users_sockets_the_least_recently_active_one_goes() {
+    let system = system_with(&["CONNECTIONS_PER_USER=2"]).await;
+    let ann = token(&secrets(), ANN, &json!({}));
+    let mut first = system.socket(&ann).await.unwrap();
+    let mut second = system.socket(&ann).await.unwrap();
+    assert!(is_open(&mut first).await);
+    let mut third = system.socket(&ann).await.unwrap();
+    second.error("replaced").await.unwrap();
+    assert_eq!(second.close_code().await.unwrap(), 1000);
+    assert!(is_open(&mut first).await && is_open(&mut third).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ use crate::{ANN, BOB, open, refusal, refused, secrets, subscribe, system_with, t
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ticket_opens_one_socket_and_carries_what_its_token_permits() {
-    let system = system_with(&["CONNECTIONS_PER_USER=3"]).await;
+    let system = system_with(&["CONNECTIONS_PER_USER=3", "CONNECTION_LIMIT=refuse"]).await;
     let secrets = secrets();
     let ann = token(&secrets, ANN, &json!({"channels": ["campaign:c-1"]}));
     let rest = system.rest(Some(&ann));

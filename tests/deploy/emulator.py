@@ -89,7 +89,9 @@ def import_routes(api, properties):
                 "integrationMethod": integration["httpMethod"],
                 "payloadFormatVersion": integration["payloadFormatVersion"],
             }))
-            route = {"routeKey": f"{method.upper()} {path}", "target": f"integrations/{made['integrationId']}"}
+            method = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+            key = "$default" if operation.get("isDefaultRoute") else f"{method} {path}"
+            route = {"routeKey": key, "target": f"integrations/{made['integrationId']}"}
             answer_of(apigateway._create_route(api, route))
 
 

@@ -2,7 +2,9 @@
 
 use e2e::{Algorithm, Issuer, Secrets};
 
-use crate::{AMBIGUOUS, OPENED, ORIGIN, UNAUTHORIZED, USER, over_rest, over_the_handshake, refusal, system_with};
+use crate::{
+    AMBIGUOUS, NO_ORIGIN, OPENED, ORIGIN, UNAUTHORIZED, USER, over_rest, over_the_handshake, refusal, system_with,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_place_that_holds_a_token_counts_and_browsers_say_where_they_come_from() {
@@ -57,7 +59,7 @@ async fn the_first_place_that_holds_a_token_counts_and_browsers_say_where_they_c
         ("two cookies", vec![("cookie", format!("token={good}; token={bad}")), ours()], nothing(), AMBIGUOUS, AMBIGUOUS),
         ("two subprotocols", vec![("sec-websocket-protocol", format!("livefold.v1, bearer.{good}, bearer.{bad}"))], nothing(), AMBIGUOUS, UNAUTHORIZED),
         ("a cookie of our page", vec![cookie(&good), ours()], nothing(), OPENED, OPENED),
-        ("a cookie without an origin", vec![cookie(&good)], nothing(), ORIGIN, ORIGIN),
+        ("a cookie without an origin", vec![cookie(&good)], nothing(), NO_ORIGIN, NO_ORIGIN),
         ("a cookie of a foreign page", vec![cookie(&good), origin("https://evil.example")], nothing(), ORIGIN, ORIGIN),
         ("a cookie of a page from a file", vec![cookie(&good), origin("null")], nothing(), ORIGIN, ORIGIN),
         ("a cookie of a page whose host begins like ours", vec![cookie(&good), origin(&format!("{}.evil.example", system.origin()))], nothing(), ORIGIN, ORIGIN),

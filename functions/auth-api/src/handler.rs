@@ -2,11 +2,7 @@
 
 use admission::RestAdmission;
 use auth::{Action, Principal};
-use lambda_http::{
-    Body, Request, RequestExt, Response,
-    http::{HeaderValue, StatusCode, header},
-    request::RequestContext,
-};
+use lambda_http::{Body, Request, RequestExt, Response, http::StatusCode, request::RequestContext};
 use projections::Timestamp;
 use protocol::{ErrorCode, rest};
 use runtime::audit::{self, Audit, AuditEvent};
@@ -51,11 +47,15 @@ impl Visitor<'_> {
 impl Api {
     /// Answers one request.
     pub(crate) async fn handle(&self, request: Request, now: Timestamp) -> Response<Body> {
-        self.follow(&request, now).await.unwrap_or_else(|code| refuse(code, now))
+        let response = self.follow(&request, now).await.unwrap_or_else(|code| admission::refuse(code, now));
+        admission::as_asked(request.method(), response)
     }
 
     async fn follow(&self, request: &Request, now: Timestamp) -> Result<Response<Body>, ErrorCode> {
-        let route = Route::of(request.method(), request.raw_http_path())?;
+        let route = Route::of(request.raw_http_path())?;
+        if let Some(response) = admission::other_method(request.method(), admission::WRITE) {
+            return Ok(response);
+        }
         let source_ip = source_ip(request);
         let principal = self.admission.admit(request.headers(), source_ip, now).await?;
         let visitor = Visitor { principal, source_ip, now };
@@ -96,15 +96,6 @@ fn source_ip(request: &Request) -> Option<&str> {
 fn succeed(data: &impl Serialize) -> Response<Body> {
     let data = serde_json::value::to_raw_value(data).expect("an answer is JSON");
     admission::respond(StatusCode::OK, rest::success(&data).into())
-}
-
-fn refuse(code: ErrorCode, now: Timestamp) -> Response<Body> {
-    let mut response = admission::refuse(code, now);
-    if code == ErrorCode::MethodNotAllowed {
-        // RFC 9110 §15.5.6 wants it.
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-    }
-    response
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use projections::{TenantId, Timestamp};
 use protocol::ErrorCode;
 use runtime::PublisherWaker;
 use serde::{Deserialize, Serialize};
-use store::{Connections, Ending, Revocations, StoreError};
+use store::{CloseReason, Connections, Revocations, StoreError};
 
 /// The largest body: a user and what is around it.
 const MAX_BODY_BYTES: usize = 1024;
@@ -99,7 +99,7 @@ impl Registry {
             connections.filter(|found| covers(now, &found.principal)).map(|found| found.id).collect()
         };
         let shards: BTreeSet<u32> = ids.iter().map(|id| self.connections.shard_of(id)).collect();
-        let ended = self.connections.end_all(ids, Ending::Revoked, now).await;
+        let ended = self.connections.end_all(ids, CloseReason::Revoked, now).await;
         let wake = |shard| self.waker.wake_unless_leased(shard, now);
         stream::iter(shards).map(wake).buffer_unordered(AT_ONCE).collect::<()>().await;
         Ok(Revoked { revoked_before: now, connections: ended? })

@@ -1,6 +1,5 @@
 //! What a path does.
 
-use lambda_http::http::Method;
 use protocol::ErrorCode;
 
 /// What may be asked for.
@@ -13,15 +12,13 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// What this method does to this path.
-    pub(crate) fn of(method: &Method, path: &str) -> Result<Self, ErrorCode> {
-        let route = match path {
-            "/auth/ticket" => Self::Ticket,
-            "/auth/revoke" => Self::Revoke,
-            _ => return Err(ErrorCode::NotFound),
-        };
-        // Each of them changes something.
-        if *method == Method::POST { Ok(route) } else { Err(ErrorCode::MethodNotAllowed) }
+    /// What a path is for. Each of them changes something, and so has one method, [`admission::WRITE`].
+    pub(crate) fn of(path: &str) -> Result<Self, ErrorCode> {
+        match path {
+            "/auth/ticket" => Ok(Self::Ticket),
+            "/auth/revoke" => Ok(Self::Revoke),
+            _ => Err(ErrorCode::NotFound),
+        }
     }
 }
 
@@ -30,14 +27,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_post_does_something_and_only_to_what_there_is() {
-        assert_eq!(Route::of(&Method::POST, "/auth/ticket"), Ok(Route::Ticket));
-        assert_eq!(Route::of(&Method::POST, "/auth/revoke"), Ok(Route::Revoke));
-        for method in [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS] {
-            assert_eq!(Route::of(&method, "/auth/revoke"), Err(ErrorCode::MethodNotAllowed), "{method}");
-        }
+    fn a_path_is_exactly_what_there_is() {
+        assert_eq!(Route::of("/auth/ticket"), Ok(Route::Ticket));
+        assert_eq!(Route::of("/auth/revoke"), Ok(Route::Revoke));
         for path in ["", "/", "/auth", "/auth/", "/auth/ticket/", "/AUTH/TICKET", "/auth/%74icket", "/auth/ticket?"] {
-            assert_eq!(Route::of(&Method::POST, path), Err(ErrorCode::NotFound), "{path}");
+            assert_eq!(Route::of(path), Err(ErrorCode::NotFound), "{path}");
         }
     }
 }

@@ -47,15 +47,3 @@ pub(crate) fn from_os() -> Option<[u8; TICKET_BYTES]> {
     let mut bytes = [0; TICKET_BYTES];
     SysRng.try_fill_bytes(&mut bytes).ok().map(|()| bytes)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_two_tickets_are_made_of_the_same_bytes() {
-        let (one, other) = (from_os().unwrap(), from_os().unwrap());
-        assert_ne!(one, other);
-        assert_ne!(one, [0; TICKET_BYTES]);
-    }
-}

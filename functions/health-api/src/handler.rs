@@ -3,7 +3,7 @@
 use admission::respond;
 use lambda_http::{
     Body, Request, RequestExt, Response,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{Method, StatusCode},
 };
 use protocol::{ErrorCode, rest};
 use serde::Serialize;
@@ -38,14 +38,22 @@ struct Problem {
 
 /// Answers one request.
 pub(crate) async fn handle(dependencies: &Dependencies, request: Request) -> Response<Body> {
-    match (request.method(), request.raw_http_path()) {
-        (&Method::GET, "/health" | "/health/live") => {
+    let method = request.method();
+    let path = request.raw_http_path();
+    let is_ours = matches!(path, "/health" | "/health/live" | "/health/ready");
+    // Of other paths a preflight alone is to succeed, so that a page learns that there is nothing.
+    let asks_for_methods = *method == Method::OPTIONS;
+    if let Some(response) = admission::other_method(method, admission::READ).filter(|_| is_ours || asks_for_methods) {
+        return response;
+    }
+    let response = match path {
+        "/health" | "/health/live" => {
             respond(StatusCode::OK, json(&Healthy { success: true, data: Status { status: "alive" } }).into())
         }
-        (&Method::GET, "/health/ready") => ready(&dependencies.check().await),
-        (&Method::GET, _) => refuse(ErrorCode::NotFound),
-        _ => refuse(ErrorCode::MethodNotAllowed),
-    }
+        "/health/ready" => ready(&dependencies.check().await),
+        _ => respond(StatusCode::NOT_FOUND, rest::failure(ErrorCode::NotFound).into()),
+    };
+    admission::as_asked(method, response)
 }
 
 fn ready(report: &Report) -> Response<Body> {
@@ -55,16 +63,6 @@ fn ready(report: &Report) -> Response<Body> {
     let code = ErrorCode::Unavailable;
     let error = Problem { code: code.as_str(), message: code.message() };
     respond(StatusCode::SERVICE_UNAVAILABLE, json(&NotReady { success: false, error, data: report }).into())
-}
-
-fn refuse(code: ErrorCode) -> Response<Body> {
-    let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = respond(status, rest::failure(code).into());
-    if code == ErrorCode::MethodNotAllowed {
-        // RFC 9110 §15.5.6 wants it.
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
-    }
-    response
 }
 
 #[expect(clippy::expect_used, reason = "strings and no maps: there is nothing that could fail")]
@@ -100,7 +98,6 @@ mod tests {
         for (name, value) in rest::HEADERS {
             assert_eq!(response.headers()[name], value);
         }
-        assert_eq!(response.headers().contains_key(header::ALLOW), response.status() == StatusCode::METHOD_NOT_ALLOWED);
         (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
     }
 
@@ -140,7 +137,31 @@ mod tests {
         let table = TestTable::create().await;
         let dependencies =
             Dependencies { channels: table.channels(None), leases: table.leases(), kafka: cluster(None) };
-        assert_eq!(answer(&dependencies, &LIVE.replace("/live", "/dead")).await.0, 404);
-        assert_eq!(answer(&dependencies, &LIVE.replace(r#""GET""#, r#""PUT""#)).await.0, 405);
+        let with =
+            |method: &str, path: &str| LIVE.replace(r#""GET""#, &format!("{method:?}")).replace("/health/live", path);
+        for method in ["GET", "POST", "DELETE"] {
+            let (status, body) = answer(&dependencies, &with(method, "/nowhere")).await;
+            assert_eq!((status, &body["error"]["code"]), (404, &json!("not_found")), "{method}");
+        }
+        let (status, body) = answer(&dependencies, &with("PUT", "/health/live")).await;
+        assert_eq!((status, &body["error"]["code"]), (405, &json!("method_not_allowed")));
+    }
+
+    #[tokio::test]
+    async fn head_and_a_preflight_are_answered_without_a_body() {
+        let table = TestTable::create().await;
+        let dependencies =
+            Dependencies { channels: table.channels(None), leases: table.leases(), kafka: cluster(None) };
+        for (method, path, status) in [
+            ("HEAD", "/health", 200),
+            ("HEAD", "/health/ready", 200),
+            ("HEAD", "/nowhere", 404),
+            ("OPTIONS", "/health", 204),
+            ("OPTIONS", "/nowhere", 204),
+        ] {
+            let event = LIVE.replace(r#""GET""#, &format!("{method:?}")).replace("/health/live", path);
+            let response = handle(&dependencies, lambda_http::request::from_str(&event).unwrap()).await;
+            assert_eq!((response.status().as_u16(), response.body().is_empty()), (status, true), "{method} {path}");
+        }
     }
 }

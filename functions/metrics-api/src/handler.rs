@@ -4,14 +4,14 @@ use admission::RestAdmission;
 use auth::Action;
 use lambda_http::{
     Body, Request, RequestExt, Response,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     request::RequestContext,
 };
 use projections::{ChannelId, Timestamp};
 use protocol::{ErrorCode, rest};
 use views::{Reader, Rendered};
 
-use crate::route;
+use crate::{compression, route};
 
 /// What answers requests.
 pub(crate) struct Api {
@@ -24,16 +24,18 @@ pub(crate) struct Api {
 impl Api {
     /// Answers one request.
     pub(crate) async fn handle(&self, request: Request, now: Timestamp) -> Response<Body> {
-        match self.view(&request, now).await {
-            Ok(view) => show(&view, request.headers()),
-            Err(code) => refuse(code, now),
+        let method = request.method();
+        if let Some(response) = admission::other_method(method, admission::READ) {
+            return response;
         }
+        let response = match self.view(&request, now).await {
+            Ok(view) => show(&view, request.headers()),
+            Err(code) => admission::refuse(code, now),
+        };
+        admission::as_asked(method, response)
     }
 
     async fn view(&self, request: &Request, now: Timestamp) -> Result<Rendered, ErrorCode> {
-        if request.method() != Method::GET {
-            return Err(ErrorCode::MethodNotAllowed);
-        }
         let source_ip = source_ip(request);
         // What there is, is told to nobody who may not see it.
         let principal = self.admission.admit(request.headers(), source_ip, now).await?;
@@ -42,7 +44,10 @@ impl Api {
             return Err(admission::deny(&principal, Some(&channel), source_ip));
         }
         let sees_names = auth::allows(&principal, Action::SeeNames);
-        let view = self.reader.view(&principal.tenant, &channel, sees_names, now).await;
+        let view = match route::status(request, &channel)? {
+            Some(status) => self.reader.campaigns(&principal.tenant, status, sees_names, now).await,
+            None => self.reader.view(&principal.tenant, &channel, sees_names, now).await,
+        };
         let view = view.map_err(|error| admission::failed(&error))?;
         if view.is_known { Ok(view) } else { Err(ErrorCode::NotFound) }
     }
@@ -64,29 +69,31 @@ fn source_ip(request: &Request) -> Option<&str> {
 
 fn show(view: &Rendered, asked: &HeaderMap) -> Response<Body> {
     let body = rest::success(&view.data);
-    let etag = rest::etag(&view.cursor, &body);
+    let compressed = compression::compressed(&body, asked);
+    let strong = rest::etag(&view.cursor, &body);
+    // In other bytes it is still the same view, which is what a weak tag says.
+    let etag = if compressed.is_some() { format!("W/{strong}") } else { strong.clone() };
     let has_it = asked
         .get_all(header::IF_NONE_MATCH)
         .iter()
         .filter_map(|listed| listed.to_str().ok())
-        .any(|listed| rest::matches(listed, &etag));
+        .any(|listed| rest::matches(listed, &strong));
     let mut response = if has_it {
         admission::respond(StatusCode::NOT_MODIFIED, Body::Empty)
     } else {
-        admission::respond(StatusCode::OK, Body::Text(body))
+        match compressed {
+            Some(compressed) => {
+                let mut response = admission::respond(StatusCode::OK, Body::Binary(compressed));
+                response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                response
+            }
+            None => admission::respond(StatusCode::OK, Body::Text(body)),
+        }
     };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     // A cursor is digits and base64url, which a header may hold.
     if let Ok(etag) = HeaderValue::try_from(etag) {
         response.headers_mut().insert(header::ETAG, etag);
-    }
-    response
-}
-
-fn refuse(code: ErrorCode, now: Timestamp) -> Response<Body> {
-    let mut response = admission::refuse(code, now);
-    if code == ErrorCode::MethodNotAllowed {
-        // RFC 9110 §15.5.6 wants it.
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
     }
     response
 }
@@ -140,8 +147,9 @@ mod tests {
         let key = SliceKey { tenant, channel: routed.channel, slice };
         let entry = Entry { offset: 7, at: routed.at, event: routed.event };
         let channels = table.channels(None);
-        Committer::new(channels.clone()).commit(&key, &[entry], now()).await.unwrap();
-        channels.describe(&key.tenant, &key.channel, None, now(), now()).await.unwrap();
+        let committed = Committer::new(channels.clone()).commit(&key, &[entry], now()).await.unwrap();
+        let listing = committed.listing;
+        channels.describe(&key.tenant, &key.channel, listing.as_ref(), now(), now()).await.unwrap();
     }
 
     /// Counts one call of `c-17` for a tenant.
@@ -204,6 +212,88 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn head_is_answered_as_get_without_the_body() {
+        let table = TestTable::create().await;
+        let api = api(&table);
+        call(&table, "acme").await;
+        for event in [CAMPAIGN, NO_TOKEN, LIVE_EVENT] {
+            let (get, _) = answer(&api, event).await;
+            let (head, body) = answer(&api, &event.replace(r#""GET""#, r#""HEAD""#)).await;
+            assert_eq!((head.status(), head.headers(), body), (get.status(), get.headers(), Value::Null));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_compressed_for_who_takes_it_and_its_tag_is_known_again() {
+        let table = TestTable::create().await;
+        let api = api(&table);
+        for campaign in 0..9 {
+            let call = format!(r#"{{"eventType":"call_initiated","campaignId":"c-{campaign}","callId":"k"}}"#);
+            fold(&table, "acme", "campaign.events.v1", &call).await;
+        }
+        let (plain, expected) = answer(&api, CAMPAIGNS).await;
+        assert_eq!(plain.headers().get(header::CONTENT_ENCODING), None);
+        assert_eq!(plain.headers()[header::VARY], "accept-encoding");
+
+        let mut event: Value = serde_json::from_str(CAMPAIGNS).unwrap();
+        event["headers"]["accept-encoding"] = json!("gzip, deflate, br");
+        let request = |event: &Value| lambda_http::request::from_str(&event.to_string()).unwrap();
+        let (parts, body) = api.handle(request(&event), now()).await.into_parts();
+        assert_eq!(parts.headers[header::CONTENT_ENCODING], "gzip");
+        assert_eq!(parts.headers[header::VARY], "accept-encoding");
+        assert!(matches!(body, Body::Binary(_)), "which API Gateway is handed in base64");
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&body[..]), &mut text).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+        let strong = plain.headers()[header::ETAG].to_str().unwrap();
+        assert_eq!(parts.headers[header::ETAG], format!("W/{strong}"), "the bytes differ, the view does not");
+
+        for tag in [strong.to_owned(), format!("W/{strong}")] {
+            event["headers"]["if-none-match"] = json!(tag);
+            let again = api.handle(request(&event), now()).await;
+            assert_eq!(
+                (again.status(), &again.headers()[header::ETAG]),
+                (StatusCode::NOT_MODIFIED, &parts.headers[header::ETAG])
+            );
+            assert!(again.body().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn campaigns_are_shown_by_their_status() {
+        let table = TestTable::create().await;
+        let api = api(&table);
+        call(&table, "acme").await;
+        for (campaign, status) in [("c-1", "paused"), ("c-2", "active"), ("c-3", "completed")] {
+            let change =
+                format!(r#"{{"eventType":"campaign_status_changed","campaignId":"{campaign}","status":"{status}"}}"#);
+            fold(&table, "acme", "campaign.events.v1", &change).await;
+        }
+        let asking = |query: &str| {
+            let mut event: Value = serde_json::from_str(CAMPAIGNS).unwrap();
+            event["rawQueryString"] = json!(query);
+            event.to_string()
+        };
+        let shown = async |query: &str| {
+            let (response, body) = answer(&api, &asking(query)).await;
+            assert_eq!(response.status(), StatusCode::OK, "{query}: {body}");
+            let ids = body["data"].as_array().unwrap().iter().map(|campaign| campaign["campaignId"].to_string());
+            ids.collect::<std::collections::BTreeSet<_>>()
+        };
+        let ids = |ids: &[&str]| ids.iter().map(|id| format!("\"{id}\"")).collect();
+        assert_eq!(shown("status=paused").await, ids(&["c-1"]));
+        assert_eq!(shown("status=completed").await, ids(&["c-3"]));
+        assert_eq!(shown("status=cancelled").await, ids(&[]));
+        assert_eq!(shown("status=active&page=2").await, ids(&["c-17", "c-2"]), "who never had one is active");
+        assert_eq!(shown("page=2").await, shown("").await);
+        for bad in
+            ["status=", "status", "status=PAUSED", "status=busy", "status=active,paused", "status=active&status=paused"]
+        {
+            assert_eq!(refused(&api, &asking(bad)).await, (400, json!("invalid_request")), "{bad}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_shown_is_refused_with_a_code() {
         let table = TestTable::create().await;
         let api = api(&table);
@@ -259,10 +349,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_method_is_told_which_one_is_allowed() {
+    async fn another_method_is_told_which_ones_are_allowed() {
         let table = TestTable::create().await;
         let (response, _) = answer(&api(&table), &CAMPAIGN.replace(r#""GET""#, r#""POST""#)).await;
-        assert_eq!((response.status().as_u16(), &response.headers()[header::ALLOW]), (405, &"GET".parse().unwrap()));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[header::ALLOW]),
+            (405, &"GET, HEAD".parse().unwrap())
+        );
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! The Lambda function behind the REST API: the same views as on the socket, for clients that poll.
 
+mod compression;
 mod handler;
 mod route;
 

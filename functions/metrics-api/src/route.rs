@@ -1,8 +1,10 @@
 //! Which channel a path shows. Every path shows one, so that nothing else differs between them.
 
+use lambda_http::{Request, RequestExt};
 use percent_encoding::percent_decode_str;
-use projections::{ChannelId, Id, Kind};
+use projections::{ChannelId, Id, Kind, campaign::Status};
 use protocol::ErrorCode;
+use serde::{Deserialize, de::IntoDeserializer, de::value::Error};
 
 /// The channel that `path` shows.
 pub(crate) fn channel(path: &str) -> Result<ChannelId, ErrorCode> {
@@ -17,6 +19,21 @@ pub(crate) fn channel(path: &str) -> Result<ChannelId, ErrorCode> {
         ["events", id, "dashboard"] => one(Kind::LiveEvent, id),
         ["channels", name] => name.parse().map_err(|_| ErrorCode::UnknownChannel),
         _ => Err(ErrorCode::NotFound),
+    }
+}
+
+/// The status of the campaigns that are asked for; nothing where the query names none, or where the channel shows no
+/// campaigns.
+pub(crate) fn status(request: &Request, channel: &ChannelId) -> Result<Option<Status>, ErrorCode> {
+    let query = request.query_string_parameters_ref();
+    let named = query.and_then(|query| query.all("status")).filter(|_| *channel == ChannelId::campaigns());
+    match named.as_deref() {
+        None => Ok(None),
+        Some([status]) => {
+            let status: Result<_, Error> = Status::deserialize((*status).into_deserializer());
+            status.map(Some).map_err(|_| ErrorCode::InvalidRequest)
+        }
+        Some(_) => Err(ErrorCode::InvalidRequest),
     }
 }
 

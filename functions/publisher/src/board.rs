@@ -1,7 +1,7 @@
 //! What the watched channels show: the view last published of each, and what is new in it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
@@ -59,6 +59,8 @@ pub(crate) struct Poster {
     fingerprint: u64,
     moved_at: Timestamp,
     read_at: Option<Timestamp>,
+    /// Whether a predecessor has shown it as a member of a collection.
+    was_member: bool,
     /// Per slice how many notices were told; `None` before the first read, for what is old is no news.
     told: Option<BTreeMap<String, Totals>>,
 }
@@ -127,6 +129,7 @@ impl Board {
         poster.revision = 1;
         poster.fingerprint = baseline.fingerprint;
         poster.told = Some(baseline.told);
+        poster.was_member = baseline.is_member;
     }
 
     /// The places that a predecessor has published, each with the revision that it counts as.
@@ -135,11 +138,13 @@ impl Board {
         self.posters.iter().enumerate().filter(is_restored).map(|(index, _)| (Place(index), 1))
     }
 
-    /// The members of a collection that a predecessor has published.
+    /// The members of a collection that a predecessor has published. A channel that somebody named is none: it may be one
+    /// that nobody has heard of.
     pub(crate) fn restored_members(&self, tenant: &TenantId, kind: Kind) -> Vec<Place> {
         let is_member =
             |(owner, channel): &Key| owner == tenant && matches!(channel, ChannelId::One(k, _) if *k == kind);
-        self.restored().map(|(place, _)| place).filter(|place| is_member(&self.poster(*place).key)).collect()
+        let shown = self.restored().map(|(place, _)| place).filter(|place| self.poster(*place).was_member);
+        shown.filter(|place| is_member(&self.poster(*place).key)).collect()
     }
 
     /// Takes in a channel's slices as read `now`, and makes its view and its notices anew.
@@ -148,16 +153,17 @@ impl Board {
         self.poster_mut(place).refresh(read, forgotten_after, now);
     }
 
-    /// What a successor has to know of every channel that is watched.
-    pub(crate) fn baselines(&self, now: Timestamp) -> impl Iterator<Item = Baseline> {
-        let is_watched = move |poster: &&Poster| {
+    /// What a successor has to know of every channel that is watched; `members` are those that collections show.
+    pub(crate) fn baselines(&self, members: &HashSet<Place>, now: Timestamp) -> impl Iterator<Item = Baseline> {
+        let is_watched = move |(_, poster): &(usize, &Poster)| {
             poster.revision > 0 && poster.read_at.is_some_and(|read_at| now.since(read_at) < self.forgotten_after)
         };
-        self.posters.iter().filter(is_watched).map(|poster| Baseline {
+        self.posters.iter().enumerate().filter(is_watched).map(move |(index, poster)| Baseline {
             tenant: poster.key.0.clone(),
             channel: poster.key.1.clone(),
             fingerprint: poster.fingerprint,
             told: poster.told.clone().unwrap_or_default(),
+            is_member: members.contains(&Place(index)),
         })
     }
 }
@@ -181,6 +187,7 @@ impl Poster {
             published_at: Timestamp::default(),
             moved_at: Timestamp::default(),
             read_at: None,
+            was_member: false,
             told: None,
         }
     }

@@ -5,7 +5,7 @@ use gateway::{Post, PostError};
 use projections::Timestamp;
 use protocol::{ErrorCode, Rejection};
 use runtime::audit::{self, Audit, AuditEvent};
-use store::{Connections, Ending};
+use store::{CloseReason, Connections};
 use tracing::{debug, warn};
 
 use crate::watcher::HANDSHAKE;
@@ -28,7 +28,7 @@ pub(crate) struct Closing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stage {
     /// What it ends for; nothing before the table has said that it does.
-    pub(crate) ending: Option<Ending>,
+    pub(crate) ending: Option<CloseReason>,
     is_told: bool,
     is_closed: bool,
 }
@@ -66,7 +66,7 @@ impl Closing {
         }
         if !self.stage.is_closed {
             match gateway.close(&self.connection).await {
-                Ok(()) => {}
+                Ok(()) | Err(PostError::NoConnection) => {}
                 // Within the handshake 410 means that the connection is yet to come.
                 Err(PostError::Gone) if now.since(self.connected_at) > HANDSHAKE => {}
                 Err(error) => {
@@ -100,11 +100,12 @@ impl Closing {
 }
 
 /// What the client is told.
-const fn code(ending: Ending) -> ErrorCode {
+const fn code(ending: CloseReason) -> ErrorCode {
     match ending {
-        Ending::TokenExpired => ErrorCode::TokenExpired,
-        Ending::Revoked => ErrorCode::Revoked,
-        Ending::RateLimited => ErrorCode::RateLimited,
+        CloseReason::TokenExpired => ErrorCode::TokenExpired,
+        CloseReason::Revoked => ErrorCode::Revoked,
+        CloseReason::RateLimited => ErrorCode::RateLimited,
+        CloseReason::Replaced => ErrorCode::Replaced,
     }
 }
 
@@ -125,9 +126,10 @@ mod tests {
             expires_at: Timestamp::EPOCH,
         };
         for (ending, reason) in [
-            (Ending::TokenExpired, "token_expired"),
-            (Ending::Revoked, "revoked"),
-            (Ending::RateLimited, "rate_limited"),
+            (CloseReason::TokenExpired, "token_expired"),
+            (CloseReason::Revoked, "revoked"),
+            (CloseReason::RateLimited, "rate_limited"),
+            (CloseReason::Replaced, "replaced"),
         ] {
             let closing = Closing {
                 connection: "socket".to_owned(),

@@ -54,7 +54,7 @@ impl Tally {
         self.failed += receipt.too_large;
         match receipt.end {
             Ok(()) => {}
-            Err(PostError::Gone) => self.gone += 1,
+            Err(PostError::Gone | PostError::NoConnection) => self.gone += 1,
             Err(PostError::Limited) => self.throttled += 1,
             Err(PostError::TooLarge | PostError::Other(_)) => self.failed += 1,
         }

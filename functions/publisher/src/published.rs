@@ -36,6 +36,9 @@ pub(crate) struct Baseline {
     pub(crate) fingerprint: u64,
     /// Per slice how many notices were told.
     pub(crate) told: BTreeMap<String, Totals>,
+    /// Whether it was shown to those who watch all channels of its kind, and not only to who named it.
+    #[serde(default)]
+    pub(crate) is_member: bool,
 }
 
 impl Published {
@@ -87,6 +90,7 @@ mod tests {
             tenant: TenantId::parse("acme").unwrap(),
             channel: format!("campaign:{n}").parse().unwrap(),
             fingerprint: u64::MAX,
+            is_member: true,
             told: BTreeMap::from([("1/campaign.events.v1/0".to_owned(), Totals::from([("call_event".to_owned(), 7)]))]),
         }
     }

@@ -166,9 +166,10 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
 
     /// What the next publisher has to know.
     pub(crate) fn published(&self, now: Timestamp) -> Published {
+        let members = self.rosters.values().flat_map(Roster::places).collect();
         Published {
             saved_at: now,
-            channels: self.board.baselines(now).collect(),
+            channels: self.board.baselines(&members, now).collect(),
             up_to_date: self.audience.up_to_date(&self.board, &self.rosters),
         }
     }

@@ -154,6 +154,7 @@ impl Watcher {
         }
         match receipt.end {
             Ok(()) => false,
+            Err(PostError::NoConnection) => true,
             // Within the handshake, which takes milliseconds, the next tick tries again.
             Err(PostError::Gone) => now.since(self.connected_at) > HANDSHAKE,
             Err(_) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use admission::Refusal;
-use auth::{Action, Credential, Origins, Presented, Principal, Verifier};
+use auth::{Action, AuthRequest, Credential, Origins, Principal, Verifier};
 use futures_util::future::try_join;
 use projections::{ChannelId, Timestamp};
 use protocol::ErrorCode;
@@ -23,7 +23,17 @@ pub(crate) struct HandshakeAdmission {
     pub(crate) requests: Requests,
     pub(crate) requests_per_minute: u64,
     pub(crate) limits: Limits,
+    pub(crate) policy: LimitPolicy,
     pub(crate) waker: PublisherWaker,
+}
+
+/// What becomes of a handshake whose user has as many connections as allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LimitPolicy {
+    /// It is let in, and the least recently active connection of the user goes.
+    Replace,
+    /// It is refused.
+    Refuse,
 }
 
 /// A handshake that asks to be let in.
@@ -31,7 +41,7 @@ pub(crate) struct Handshake<'a> {
     /// API Gateway's id of what may become a connection.
     pub(crate) id: &'a str,
     /// What the handshake brings, or why it is not even looked at.
-    pub(crate) presented: Result<Presented<'a>, auth::Refused>,
+    pub(crate) presented: Result<AuthRequest<'a>, auth::AuthRequestError>,
     /// The address that it comes from.
     pub(crate) source_ip: Option<&'a str>,
 }
@@ -65,7 +75,7 @@ impl HandshakeAdmission {
         Ok(principal)
     }
 
-    async fn identify(&self, presented: &Presented<'_>, now: Timestamp) -> Result<Principal, Refusal> {
+    async fn identify(&self, presented: &AuthRequest<'_>, now: Timestamp) -> Result<Principal, Refusal> {
         match presented.credential {
             Some((_, Credential::Token(token))) => Ok(self.verifier.verify(token, now).await?),
             Some((_, Credential::Ticket(ticket))) => {
@@ -99,12 +109,19 @@ impl HandshakeAdmission {
             source_ip: handshake.source_ip.map(str::to_owned),
             ending: None,
         };
-        self.connections.connect(&connection, self.limits, now).await.map_err(|error| match error {
+        let connected = match self.policy {
+            LimitPolicy::Replace => self.connections.connect_replacing(&connection, self.limits, now).await,
+            LimitPolicy::Refuse => self.connections.connect(&connection, self.limits, now).await.map(|()| None),
+        };
+        let replaced = connected.map_err(|error| match error {
             ConnectError::TooManyOfUser | ConnectError::TooManyOfTenant => {
                 Refusal::because(ErrorCode::TooManyConnections, error)
             }
             ConnectError::Store(error) => error.into(),
         })?;
+        if let Some(replaced) = replaced {
+            self.waker.wake_unless_leased(self.connections.shard_of(&replaced), now).await;
+        }
         // Asked again once it is stored: a revocation at the same moment is seen here, or sees the connection.
         let refusal = match self.revocations.is_revoked(principal).await {
             Ok(false) => return Ok(()),

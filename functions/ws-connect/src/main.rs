@@ -3,9 +3,9 @@
 mod handler;
 mod handshake;
 
-use handshake::HandshakeAdmission;
+use handshake::{HandshakeAdmission, LimitPolicy};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use runtime::{Clients, Variables, clock, telemetry};
+use runtime::{Clients, ConfigError, Variables, clock, telemetry};
 use store::Limits;
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,6 +25,7 @@ async fn main() -> Result<(), Error> {
             per_user: variables.number("CONNECTIONS_PER_USER", 1..=1000)?,
             per_tenant: variables.number("CONNECTIONS_PER_TENANT", 1..=10_000_000)?,
         },
+        policy: policy(variables)?,
         waker: clients.waker()?,
     };
     // Opens the connection before the first event comes.
@@ -34,4 +35,13 @@ async fn main() -> Result<(), Error> {
     let handle =
         async |event: LambdaEvent<_>| Ok::<_, Error>(handler::handle(&handshakes, event.payload, clock::now()).await);
     lambda_runtime::run(service_fn(handle)).await
+}
+
+fn policy(variables: Variables) -> Result<LimitPolicy, ConfigError> {
+    const NAME: &str = "CONNECTION_LIMIT";
+    match variables.required(NAME)?.as_str() {
+        "replace" => Ok(LimitPolicy::Replace),
+        "refuse" => Ok(LimitPolicy::Refuse),
+        _ => Err(ConfigError::Invalid { name: NAME, expected: "replace or refuse".to_owned() }),
+    }
 }

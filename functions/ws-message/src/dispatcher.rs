@@ -7,7 +7,7 @@ use runtime::{
     PublisherWaker,
     audit::{self, Audit, AuditEvent},
 };
-use store::{Connection, Connections, Ending, Revocations, SubscribeError};
+use store::{CloseReason, Connection, Connections, Revocations, SubscribeError};
 use views::Reader;
 
 /// What answers messages.
@@ -94,13 +94,13 @@ impl Dispatcher {
             session.record(AuditEvent::Limit, None, Some(ErrorCode::RateLimited));
         }
         if messages > 2 * limit {
-            self.end(session, Ending::RateLimited).await;
+            self.end(session, CloseReason::RateLimited).await;
         }
     }
 
     /// Has the publisher close the connection. If that cannot be noted, the next message that should not have come tries
     /// again.
-    pub(crate) async fn end(&self, session: &Session<'_>, ending: Ending) {
+    pub(crate) async fn end(&self, session: &Session<'_>, ending: CloseReason) {
         let id = &session.connection.id;
         match self.connections.end(id, ending, session.now).await {
             Ok(_) => self.waker.wake_unless_leased(self.connections.shard_of(id), session.now).await,
@@ -164,11 +164,12 @@ impl Dispatcher {
 }
 
 /// What the client of a connection that ends is told.
-pub(crate) fn code_of(ending: Ending) -> ErrorCode {
+pub(crate) fn code_of(ending: CloseReason) -> ErrorCode {
     match ending {
-        Ending::TokenExpired => ErrorCode::TokenExpired,
-        Ending::Revoked => ErrorCode::Revoked,
-        Ending::RateLimited => ErrorCode::RateLimited,
+        CloseReason::TokenExpired => ErrorCode::TokenExpired,
+        CloseReason::Revoked => ErrorCode::Revoked,
+        CloseReason::RateLimited => ErrorCode::RateLimited,
+        CloseReason::Replaced => ErrorCode::Replaced,
     }
 }
 

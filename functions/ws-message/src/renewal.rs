@@ -5,7 +5,7 @@ use auth::{Action, Principal};
 use projections::ChannelId;
 use protocol::{ErrorCode, authenticated};
 use runtime::audit::{self, Audit, AuditEvent};
-use store::{Ending, RenewError};
+use store::{CloseReason, RenewError};
 
 use crate::dispatcher::{Dispatcher, Session, code_of};
 
@@ -40,7 +40,7 @@ impl Dispatcher {
         }
         // Asked first, so that a table that does not answer changes nothing.
         if self.revocations.is_revoked(&principal).await? {
-            self.end(session, Ending::Revoked).await;
+            self.end(session, CloseReason::Revoked).await;
             return Err(ErrorCode::Revoked.into());
         }
         let is_closed = |channel: &&ChannelId| !auth::allows(&principal, Action::Read(channel));
@@ -48,19 +48,19 @@ impl Dispatcher {
         let renewed = self.connections.renew(&session.connection.id, &principal, &dropped, session.now).await;
         renewed.map_err(|error| match error {
             RenewError::Gone => Refusal::from(ErrorCode::Unauthorized),
-            RenewError::Ending(ending) => code_of(ending).into(),
+            RenewError::Closing(ending) => code_of(ending).into(),
             RenewError::Store(error) => error.into(),
         })?;
         // And again once it is stored: a revocation in between is seen here, or has seen the new token.
         match self.revocations.is_revoked(&principal).await {
             Ok(false) => Ok((principal, dropped)),
             Ok(true) => {
-                self.end(session, Ending::Revoked).await;
+                self.end(session, CloseReason::Revoked).await;
                 Err(ErrorCode::Revoked.into())
             }
             Err(error) => {
                 // Nobody knows whether it may stay. It may come again, with a token that can be looked at then.
-                self.end(session, Ending::TokenExpired).await;
+                self.end(session, CloseReason::TokenExpired).await;
                 Err(error.into())
             }
         }

@@ -49,6 +49,12 @@ pub(crate) fn new_id() -> String {
     BASE64_URL_SAFE.encode(rand::random::<[u8; 11]>())
 }
 
+/// Whether API Gateway could have given this id.
+pub(crate) fn is_id(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
+    text.strip_suffix('=').is_some_and(|letters| letters.len() == 15 && letters.bytes().all(is_letter))
+}
+
 /// `09/Feb/2024:18:23:28 +0000`
 pub(crate) fn request_time(now: Timestamp) -> String {
     now.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
@@ -147,6 +153,7 @@ mod tests {
         assert_eq!(id.len(), 16);
         assert!(id.ends_with('='));
         assert_ne!(id, new_id());
+        assert!(is_id(&id));
     }
 
     #[test]

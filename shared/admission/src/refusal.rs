@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use auth::{AuthError, Principal, Refused};
+use auth::{AuthError, AuthRequestError, Principal};
 use projections::ChannelId;
 use protocol::ErrorCode;
 use runtime::audit::{self, Audit, AuditEvent};
@@ -63,12 +63,13 @@ impl From<ErrorCode> for Refusal {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
+impl From<AuthRequestError> for Refusal {
+    fn from(refused: AuthRequestError) -> Self {
         match refused {
             // No code of its own: whoever sends two of a kind knows it.
-            Refused::Ambiguous => Self::because(ErrorCode::Unauthorized, refused),
-            Refused::Origin => ErrorCode::OriginNotAllowed.into(),
+            AuthRequestError::Ambiguous => Self::because(ErrorCode::Unauthorized, refused),
+            AuthRequestError::Origin => ErrorCode::OriginNotAllowed.into(),
+            AuthRequestError::OriginMissing => ErrorCode::OriginMissing.into(),
         }
     }
 }
@@ -115,11 +116,12 @@ mod tests {
 
     #[test]
     fn the_reason_begins_with_the_code_and_says_what_is_wrong_in_our_words() {
-        let cases: [(Refusal, ErrorCode, &str); 6] = [
+        let cases: [(Refusal, ErrorCode, &str); 7] = [
             (ErrorCode::Revoked.into(), ErrorCode::Revoked, "revoked"),
-            (Refused::Origin.into(), ErrorCode::OriginNotAllowed, "origin_not_allowed"),
+            (AuthRequestError::Origin.into(), ErrorCode::OriginNotAllowed, "origin_not_allowed"),
+            (AuthRequestError::OriginMissing.into(), ErrorCode::OriginMissing, "origin_missing"),
             (
-                Refused::Ambiguous.into(),
+                AuthRequestError::Ambiguous.into(),
                 ErrorCode::Unauthorized,
                 "unauthorized: two credentials or origins in the same place",
             ),

@@ -1,13 +1,14 @@
 //! What a token claims.
 
-use projections::{TenantId, Timestamp};
-use serde::{Deserialize, Deserializer};
+use projections::Timestamp;
+use serde::Deserialize;
 
 use crate::{
     ChannelPattern, Principal,
     error::Unauthorized,
+    expectations::{Expectations, LEEWAY},
     principal::is_user,
-    verifier::{Expectations, LEEWAY},
+    tenant_claims::TenantClaims,
 };
 
 /// The most channels that a token may list. They are kept with its connection, and gone through at every `subscribe`.
@@ -32,19 +33,11 @@ pub(crate) struct Claims {
     nbf: Option<f64>,
     iat: Option<f64>,
     sub: Option<String>,
-    tenant_id: Option<String>,
-    #[serde(rename = "tenantId")]
-    tenant_id_camel: Option<String>,
-    org_id: Option<String>,
-    #[serde(rename = "organizationId")]
-    organization_id: Option<String>,
-    #[serde(rename = "custom:tenant_id")]
-    cognito_tenant_id: Option<String>,
     permissions: Option<Vec<String>>,
     scope: Option<String>,
-    /// `null` is malformed, where other claims are taken as absent: without a list the token is for all channels.
-    #[serde(default, deserialize_with = "not_null")]
     channels: Option<Vec<String>>,
+    #[serde(flatten)]
+    tenant: TenantClaims,
 }
 
 /// RFC 7519 §4.1.3: one text or several.
@@ -74,7 +67,7 @@ impl Claims {
             return Err(Unauthorized::IssuedInFuture);
         }
         Ok(Principal {
-            tenant: self.tenant(expected.default_tenant.as_ref())?,
+            tenant: self.tenant.tenant(expected.default_tenant.as_ref())?,
             user: self.user()?,
             permissions: self.permissions(),
             channels: self.channels()?,
@@ -104,21 +97,6 @@ impl Claims {
         self.sub.take().filter(|user| is_user(user)).ok_or(Unauthorized::NoSubject)
     }
 
-    /// The tenant; the default only where none is claimed, never in the place of one that is no tenant.
-    fn tenant(&self, default: Option<&TenantId>) -> Result<TenantId, Unauthorized> {
-        let claimed = self
-            .tenant_id
-            .as_ref()
-            .or(self.tenant_id_camel.as_ref())
-            .or(self.org_id.as_ref())
-            .or(self.organization_id.as_ref())
-            .or(self.cognito_tenant_id.as_ref());
-        match claimed {
-            Some(tenant) => TenantId::parse(tenant).map_err(|_| Unauthorized::BadTenant),
-            None => default.cloned().ok_or(Unauthorized::NoTenant),
-        }
-    }
-
     /// The permissions; the words of `scope` only where there is no list of them.
     fn permissions(&mut self) -> Vec<String> {
         let words = |scope: String| scope.split_whitespace().map(str::to_owned).collect();
@@ -142,9 +120,4 @@ fn date(seconds: Option<f64>) -> Result<Option<Timestamp>, Unauthorized> {
     }
     #[expect(clippy::cast_possible_truncation, reason = "it saturates, and a timestamp is clamped")]
     Ok(Some(Timestamp::from_millis((seconds * 1000.0) as i64)))
-}
-
-/// A list, which must be one where the claim is there.
-fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    Vec::deserialize(deserializer).map(Some)
 }

@@ -45,6 +45,8 @@ pub enum Unauthorized {
     NoSubject,
     #[error("the token names no tenant")]
     NoTenant,
-    #[error("the token's tenant is none")]
+    #[error("the token names a tenant in a claim ({0}…) that is none of those that count")]
+    UnknownTenantClaim(&'static str),
+    #[error("the token's tenant cannot be one: it is empty, no text or holds other characters than an id does")]
     BadTenant,
 }

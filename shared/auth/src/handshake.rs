@@ -19,7 +19,7 @@ const TICKET: &str = "ticket";
 
 /// What a request or a WebSocket handshake brings along. Nothing of it is verified yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Presented<'a> {
+pub struct AuthRequest<'a> {
     /// What is to say who asks, and where it was found.
     pub credential: Option<(Source, Credential<'a>)>,
     /// The origin of the page that asks, as browsers send it.
@@ -54,7 +54,7 @@ pub enum Source {
 
 /// Why a request is refused before its credential is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum AuthRequestError {
     /// It brings two credentials in the same place, or two origins. A proxy that checked one might let us believe the
     /// other.
     #[error("two credentials or origins in the same place")]
@@ -62,6 +62,9 @@ pub enum Refused {
     /// It comes from a page that is not ours.
     #[error("the origin is not allowed")]
     Origin,
+    /// Its token is in a cookie, which counts only beside an origin.
+    #[error("a cookie without an origin")]
+    OriginMissing,
 }
 
 /// So that no log ever holds one.
@@ -78,7 +81,10 @@ impl fmt::Debug for Credential<'_> {
 /// cookie, a subprotocol, the query parameter `token`, in this order. The first that is there counts, even if it is not
 /// valid. A ticket is only ever sent on purpose, so that an old cookie must not hide it. `query` has each parameter as
 /// often as it was sent, decoded.
-pub fn handshake<'a>(headers: &'a HeaderMap, query: &[(&'a str, &'a str)]) -> Result<Presented<'a>, Refused> {
+pub fn handshake<'a>(
+    headers: &'a HeaderMap,
+    query: &[(&'a str, &'a str)],
+) -> Result<AuthRequest<'a>, AuthRequestError> {
     let parameter = |wanted| only(query.iter().filter(|(name, _)| *name == wanted).map(|(_, value)| *value));
     let offered = || listed(headers, &header::SEC_WEBSOCKET_PROTOCOL, ',');
     // Every place is looked at, so that a place with two of them is refused whichever comes first.
@@ -93,33 +99,33 @@ pub fn handshake<'a>(headers: &'a HeaderMap, query: &[(&'a str, &'a str)]) -> Re
         .or(token(Source::Subprotocol, in_subprotocol))
         .or(token(Source::Query, in_query));
     let subprotocol = offered().any(|protocol| protocol == SUBPROTOCOL).then_some(SUBPROTOCOL);
-    Ok(Presented { credential, subprotocol, ..presented })
+    Ok(AuthRequest { credential, subprotocol, ..presented })
 }
 
 /// Looks for the credential of a REST request: a token in the header `Authorization`, or else in a cookie. Never in the
 /// query: URLs are logged, kept in histories and sent on as referrers.
-pub fn request(headers: &HeaderMap) -> Result<Presented<'_>, Refused> {
+pub fn request(headers: &HeaderMap) -> Result<AuthRequest<'_>, AuthRequestError> {
     let cookies = listed(headers, &header::COOKIE, ';').filter_map(|cookie| cookie.split_once('='));
     let in_header = bearer(headers)?;
     let in_cookie = only(cookies.filter(|(name, _)| *name == TOKEN).map(|(_, value)| value))?;
     let header = in_header.map(|token| (Source::Header, Credential::Token(token)));
     let cookie = in_cookie.map(|token| (Source::Cookie, Credential::Token(token)));
-    Ok(Presented { credential: header.or(cookie), origin: origin(headers)?, subprotocol: None })
+    Ok(AuthRequest { credential: header.or(cookie), origin: origin(headers)?, subprotocol: None })
 }
 
 /// The token of `Authorization: Bearer`. RFC 9110 §11.1 takes the scheme in any case; another scheme is meant for
 /// somebody else. API Gateway's HTTP API joins lines of a header with commas, and no token has one.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthRequestError> {
     let mut lines = headers.get_all(header::AUTHORIZATION).into_iter();
     let (line, second) = (lines.next(), lines.next());
     if second.is_some() {
-        return Err(Refused::Ambiguous);
+        return Err(AuthRequestError::Ambiguous);
     }
     let words = line.and_then(|line| line.to_str().ok()).and_then(|line| line.trim().split_once(' '));
     match words {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => match token.trim() {
             "" => Ok(None),
-            token if token.contains(',') => Err(Refused::Ambiguous),
+            token if token.contains(',') => Err(AuthRequestError::Ambiguous),
             token => Ok(Some(token)),
         },
         _ => Ok(None),
@@ -127,19 +133,19 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
 }
 
 /// The page's origin. One that is no text is nobody's.
-fn origin(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
+fn origin(headers: &HeaderMap) -> Result<Option<&str>, AuthRequestError> {
     let mut lines = headers.get_all(header::ORIGIN).into_iter();
     match (lines.next(), lines.next()) {
         (None, _) => Ok(None),
-        (Some(line), None) => line.to_str().map(Some).map_err(|_| Refused::Origin),
-        (Some(_), Some(_)) => Err(Refused::Ambiguous),
+        (Some(line), None) => line.to_str().map(Some).map_err(|_| AuthRequestError::Origin),
+        (Some(_), Some(_)) => Err(AuthRequestError::Ambiguous),
     }
 }
 
 /// The only one of its place; an empty one, such as a cookie that was cleared, is none.
-fn only<'a>(mut found: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>, Refused> {
+fn only<'a>(mut found: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>, AuthRequestError> {
     match (found.next(), found.next()) {
-        (_, Some(_)) => Err(Refused::Ambiguous),
+        (_, Some(_)) => Err(AuthRequestError::Ambiguous),
         (first, None) => Ok(first.filter(|value| !value.is_empty())),
     }
 }
@@ -172,7 +178,7 @@ mod tests {
     fn found(
         lines: &[(HeaderName, &'static str)],
         query: &[(&str, &str)],
-    ) -> Result<Option<(Source, String)>, Refused> {
+    ) -> Result<Option<(Source, String)>, AuthRequestError> {
         let headers = headers(lines);
         let query: Vec<(&str, &str)> = query.to_vec();
         handshake(&headers, &query).map(|presented| {
@@ -213,15 +219,19 @@ mod tests {
             [(header::AUTHORIZATION, "Bearer a,Bearer b"), COOKIE],
             [(header::ORIGIN, "https://a.example"), (header::ORIGIN, "https://a.example")],
         ] {
-            assert_eq!(found(&lines, &[("ticket", "t")]), Err(Refused::Ambiguous), "{lines:?}");
+            assert_eq!(found(&lines, &[("ticket", "t")]), Err(AuthRequestError::Ambiguous), "{lines:?}");
         }
         for name in ["token", "ticket"] {
             for second in ["a", "b", ""] {
-                assert_eq!(found(&[HEADER], &[(name, "a"), (name, second)]), Err(Refused::Ambiguous), "{name}");
+                assert_eq!(
+                    found(&[HEADER], &[(name, "a"), (name, second)]),
+                    Err(AuthRequestError::Ambiguous),
+                    "{name}"
+                );
             }
         }
-        assert_eq!(request(&headers(&[HEADER, HEADER])), Err(Refused::Ambiguous));
-        assert_eq!(request(&headers(&[HEADER, COOKIE, COOKIE])), Err(Refused::Ambiguous));
+        assert_eq!(request(&headers(&[HEADER, HEADER])), Err(AuthRequestError::Ambiguous));
+        assert_eq!(request(&headers(&[HEADER, COOKIE, COOKIE])), Err(AuthRequestError::Ambiguous));
     }
 
     #[test]
@@ -279,7 +289,7 @@ mod tests {
         assert_eq!(handshake(&lines, &[]).unwrap().origin, Some("https://a.example"));
         let mut odd = HeaderMap::new();
         odd.append(header::ORIGIN, HeaderValue::from_bytes(&[0xe9]).unwrap());
-        assert_eq!(request(&odd), Err(Refused::Origin));
+        assert_eq!(request(&odd), Err(AuthRequestError::Origin));
     }
 
     #[test]

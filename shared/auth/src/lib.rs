@@ -2,6 +2,7 @@
 
 mod claims;
 mod error;
+mod expectations;
 mod handshake;
 mod key_cache;
 mod key_set;
@@ -9,11 +10,13 @@ mod origin;
 mod pattern;
 mod permission;
 mod principal;
+mod tenant_claims;
 mod token;
 mod verifier;
 
 pub use error::{AuthError, Unauthorized};
-pub use handshake::{Credential, Presented, Refused, SUBPROTOCOL, Source, handshake, request};
+pub use expectations::{Expectations, LEEWAY};
+pub use handshake::{AuthRequest, AuthRequestError, Credential, SUBPROTOCOL, Source, handshake, request};
 pub use key_cache::{KEYS_EXPIRE_AFTER, KeySource, REFETCH_INTERVAL, Unfetched};
 pub use key_set::{BadKeySet, KeySet, MAX_KEY_SET_BYTES, MAX_KEYS, MIN_SECRET_BYTES};
 pub use origin::{ConfigError, Origins};
@@ -21,4 +24,4 @@ pub use pattern::ChannelPattern;
 pub use permission::{Action, READ_LIVE, READ_NAMES, REVOKE, allows};
 pub use principal::{Principal, is_user, pseudonym};
 pub use token::MAX_TOKEN_BYTES;
-pub use verifier::{Expectations, LEEWAY, Verifier};
+pub use verifier::Verifier;

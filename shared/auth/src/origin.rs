@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::Ipv6Addr};
 
 use http::Uri;
 
-use crate::{Presented, Refused, Source};
+use crate::{AuthRequest, AuthRequestError, Source};
 
 /// The origins of our pages. A browser says whose page it is that asks, and no page can change that; what is no browser
 /// says nothing.
@@ -36,13 +36,13 @@ impl Origins {
 
     /// Refuses what comes from another page than ours. Browsers send cookies along whichever page asks, so that one
     /// counts only with an origin beside it; against other pages that is all the protection there is for a WebSocket.
-    pub fn check(&self, presented: &Presented<'_>) -> Result<(), Refused> {
-        let has_cookie = matches!(presented.credential, Some((Source::Cookie, _)));
-        let is_allowed = match presented.origin {
-            Some(origin) => self.0.contains(origin),
-            None => !has_cookie,
-        };
-        is_allowed.then_some(()).ok_or(Refused::Origin)
+    pub fn check(&self, presented: &AuthRequest<'_>) -> Result<(), AuthRequestError> {
+        match (presented.origin, presented.credential) {
+            (Some(origin), _) if self.0.contains(origin) => Ok(()),
+            (Some(_), _) => Err(AuthRequestError::Origin),
+            (None, Some((Source::Cookie, _))) => Err(AuthRequestError::OriginMissing),
+            (None, _) => Ok(()),
+        }
     }
 }
 
@@ -81,9 +81,9 @@ mod tests {
 
     const OURS: &str = "https://dashboard.example";
 
-    fn presented(origin: Option<&'static str>, source: Option<Source>) -> Presented<'static> {
+    fn presented(origin: Option<&'static str>, source: Option<Source>) -> AuthRequest<'static> {
         let credential = source.map(|source| (source, Credential::Token("a.b.c")));
-        Presented { credential, origin, subprotocol: None }
+        AuthRequest { credential, origin, subprotocol: None }
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
                 "",
                 "*",
             ] {
-                assert_eq!(origins.check(&presented(Some(other), source)), Err(Refused::Origin), "{other:?}");
+                assert_eq!(origins.check(&presented(Some(other), source)), Err(AuthRequestError::Origin), "{other:?}");
             }
         }
     }
@@ -120,15 +120,15 @@ mod tests {
         {
             assert_eq!(origins.check(&presented(None, source)), Ok(()));
         }
-        assert_eq!(origins.check(&presented(None, Some(Source::Cookie))), Err(Refused::Origin));
+        assert_eq!(origins.check(&presented(None, Some(Source::Cookie))), Err(AuthRequestError::OriginMissing));
     }
 
     #[test]
     fn without_origins_no_page_may_come() {
         for nothing in ["", " "] {
             let origins = Origins::parse(nothing).unwrap();
-            assert_eq!(origins.check(&presented(Some(OURS), None)), Err(Refused::Origin));
-            assert_eq!(origins.check(&presented(Some(""), None)), Err(Refused::Origin));
+            assert_eq!(origins.check(&presented(Some(OURS), None)), Err(AuthRequestError::Origin));
+            assert_eq!(origins.check(&presented(Some(""), None)), Err(AuthRequestError::Origin));
             assert_eq!(origins.check(&presented(None, Some(Source::Header))), Ok(()));
         }
     }

@@ -1,25 +1,10 @@
 //! From a token to a principal.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use projections::{TenantId, Timestamp};
 
-use crate::{AuthError, KeySet, KeySource, Principal, Unfetched, key_cache::KeyCache, token::Token};
-
-/// How far the issuer's clock and ours may differ. Both are kept by NTP; this is what it may be off while it recovers.
-pub const LEEWAY: Duration = Duration::from_secs(5);
-
-/// What a token must claim to be meant for us.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expectations {
-    /// Its `iss`, exactly; any where this is `None`.
-    pub issuer: Option<String>,
-    /// One of these must be its audience, or the client id of an access token of Cognito's. Empty: not checked, which
-    /// is right only where the keys sign tokens for us alone.
-    pub audiences: Vec<String>,
-    /// The tenant of a token that names none; where there is no default, such a token is refused.
-    pub default_tenant: Option<TenantId>,
-}
+use crate::{AuthError, Expectations, KeySet, KeySource, Principal, Unfetched, key_cache::KeyCache, token::Token};
 
 /// Verifies tokens with the keys of one source; what a token says of keys and algorithms changes nothing (RFC 8725).
 /// Clones share the keys that have been fetched.

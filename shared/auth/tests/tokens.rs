@@ -121,7 +121,9 @@ fn the_type_is_taken_in_any_case_and_may_be_left_out() {
 
 #[test]
 fn claims_that_do_not_open_anything_are_refused_for_their_reason() {
-    use Unauthorized::{BadTenant, Expired, IssuedInFuture, Malformed, NoExpiry, NoSubject, NoTenant, NotYetValid};
+    use Unauthorized::{
+        BadTenant, Expired, IssuedInFuture, Malformed, NoExpiry, NoSubject, NoTenant, NotYetValid, UnknownTenantClaim,
+    };
     for (changes, reason) in [
         (json!({ "exp": NOW - 5 }), Expired),
         (json!({ "exp": 0 }), Expired),
@@ -144,7 +146,9 @@ fn claims_that_do_not_open_anything_are_refused_for_their_reason() {
         (json!({ "tenant_id": null }), NoTenant),
         (json!({ "tenant_id": "" }), BadTenant),
         (json!({ "tenant_id": "acme#campaign:c-1" }), BadTenant),
-        (json!({ "tenant_id": ["acme"] }), Malformed),
+        (json!({ "tenant_id": ["acme"] }), BadTenant),
+        (json!({ "tenant_id": 7 }), BadTenant),
+        (json!({ "tenant_id": null, "orgId": "acme" }), UnknownTenantClaim("org")),
         (json!({ "permissions": READ_LIVE }), Malformed),
         (json!({ "permissions": [1] }), Malformed),
         (json!({ "channels": "campaigns" }), Malformed),
@@ -177,7 +181,7 @@ fn claims_that_only_a_text_can_hold_are_refused() {
         twice("permissions", "[]"),
         twice("aud", r#""livefold""#),
         twice("iss", "null"),
-        twice("channels", "null"),
+        twice("channels", r#"null,"channels":[]"#),
     ] {
         assert_eq!(refused(&sign_text(&text)), Err(Unauthorized::Malformed.into()), "{text}");
     }
@@ -193,7 +197,9 @@ fn a_list_of_channels_is_as_long_as_is_allowed_and_may_be_empty() {
         let principal = verify(&verifier(), &hs256(json!({ "channels": channels }))).unwrap();
         assert_eq!(principal.channels.map(|channels| channels.len()), Some(count));
     }
-    assert_eq!(verify(&verifier(), &hs256(json!({}))).unwrap().channels, None);
+    for without in [json!({}), json!({ "channels": null })] {
+        assert_eq!(verify(&verifier(), &hs256(without)).unwrap().channels, None);
+    }
 }
 
 #[test]
@@ -285,12 +291,19 @@ fn the_first_tenant_claim_in_order_counts() {
 }
 
 #[test]
-fn the_default_tenant_is_for_tokens_that_claim_none() {
+fn the_default_tenant_is_for_tokens_that_name_no_organisation_at_all() {
     let tenant =
         |changes: Value| verify(&with_default(), &hs256(changes)).map(|principal| principal.tenant.to_string());
     assert_eq!(tenant(json!({ "tenant_id": null })).as_deref(), Ok("house"));
     assert_eq!(tenant(json!({ "tenant_id": "" })), Err(Unauthorized::BadTenant.into()));
     assert_eq!(tenant(json!({ "tenant_id": "a b" })), Err(Unauthorized::BadTenant.into()));
+    for name in ["orgId", "custom:org", "https://id.example/claims/company", "workspace_id", "AccountName"] {
+        let stranger = tenant(json!({ "tenant_id": null, name: "globex" }));
+        assert!(
+            matches!(stranger, Err(AuthError::Unauthorized(Unauthorized::UnknownTenantClaim(_)))),
+            "{name}: {stranger:?}"
+        );
+    }
 }
 
 #[test]

@@ -28,6 +28,9 @@ pub enum PostError {
     /// The connection is closed, or its handshake is not over yet. After the handshake: delete it.
     #[error("the connection is gone")]
     Gone,
+    /// The id is none that API Gateway gives to connections, so there never will be one. Delete it.
+    #[error("the id is no connection's")]
+    NoConnection,
     /// The client reads too slowly, or too much is posted at all. Leave this connection alone for a while.
     #[error("too many posts")]
     Limited,
@@ -76,6 +79,8 @@ impl Post for Gateway {
 fn what_helps<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> PostError {
     match error {
         SdkError::ServiceError(answer) => match answer.raw().status().as_u16() {
+            // What we post is text, and API Gateway refuses nothing else with this status but the id.
+            400 => PostError::NoConnection,
             410 => PostError::Gone,
             413 => PostError::TooLarge,
             429 => PostError::Limited,
@@ -107,6 +112,7 @@ mod tests {
                 return (StatusCode::NO_CONTENT, HeaderMap::new());
             }
             "gone" => (StatusCode::GONE, "GoneException"),
+            "malformed" => (StatusCode::BAD_REQUEST, "BadRequestException"),
             "slow" => (StatusCode::TOO_MANY_REQUESTS, "LimitExceededException"),
             "throttled" => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException"),
             "small" => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException"),
@@ -139,6 +145,7 @@ mod tests {
         for (connection, outcome) in [
             ("there", Ok(())),
             ("gone", Err(PostError::Gone)),
+            ("malformed", Err(PostError::NoConnection)),
             ("slow", Err(PostError::Limited)),
             ("throttled", Err(PostError::Limited)),
             ("small", Err(PostError::TooLarge)),
@@ -154,6 +161,7 @@ mod tests {
         for (connection, outcome) in [
             ("there", Ok(())),
             ("gone", Err(PostError::Gone)),
+            ("malformed", Err(PostError::NoConnection)),
             ("slow", Err(PostError::Limited)),
             ("throttled", Err(PostError::Limited)),
             ("forbidden", Err(PostError::Other("ForbiddenException".to_owned()))),

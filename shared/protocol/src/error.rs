@@ -14,8 +14,10 @@ pub enum ErrorCode {
     Unauthorized,
     TokenExpired,
     Revoked,
+    Replaced,
     Forbidden,
     OriginNotAllowed,
+    OriginMissing,
     NotFound,
     MethodNotAllowed,
     TooManyConnections,
@@ -27,7 +29,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidMessage,
         Self::UnknownAction,
         Self::UnknownChannel,
@@ -36,8 +38,10 @@ impl ErrorCode {
         Self::Unauthorized,
         Self::TokenExpired,
         Self::Revoked,
+        Self::Replaced,
         Self::Forbidden,
         Self::OriginNotAllowed,
+        Self::OriginMissing,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::TooManyConnections,
@@ -69,20 +73,30 @@ impl ErrorCode {
                 413,
             ),
             Self::InvalidRequest => {
-                ("invalid_request", "Send one small JSON object with the documented fields and no others.", 400)
+                ("invalid_request", "The body or the query is not what is documented for this path.", 400)
             }
             Self::Unauthorized => ("unauthorized", "A valid token is needed.", 401),
             Self::TokenExpired => ("token_expired", "The token has expired. Connect again with a new one.", 401),
             Self::Revoked => ("revoked", "Access was revoked. Only a token issued since then is accepted.", 401),
+            Self::Replaced => (
+                "replaced",
+                "The user has opened more connections than are allowed, and this one was the least active. Connect again where it is needed.",
+                409,
+            ),
             Self::Forbidden => ("forbidden", "The token does not permit this.", 403),
             Self::OriginNotAllowed => (
                 "origin_not_allowed",
                 "Pages of this origin may not connect. The deployment lists those that may.",
                 403,
             ),
+            Self::OriginMissing => (
+                "origin_missing",
+                "A token in a cookie counts only beside the header Origin. Send that, or the token in the header Authorization.",
+                403,
+            ),
             Self::NotFound => ("not_found", "There is nothing here.", 404),
             Self::MethodNotAllowed => {
-                ("method_not_allowed", "This method is not allowed here; the header Allow names the one that is.", 405)
+                ("method_not_allowed", "This method is not allowed here; the header Allow names those that are.", 405)
             }
             Self::TooManyConnections => {
                 ("too_many_connections", "The user or the tenant has too many connections. Close one first.", 429)
@@ -163,8 +177,10 @@ mod tests {
             ("unauthorized", 401),
             ("token_expired", 401),
             ("revoked", 401),
+            ("replaced", 409),
             ("forbidden", 403),
             ("origin_not_allowed", 403),
+            ("origin_missing", 403),
             ("not_found", 404),
             ("method_not_allowed", 405),
             ("too_many_connections", 429),

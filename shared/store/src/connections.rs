@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Ending, StoreError,
+    CloseReason, StoreError,
     keys::{self, Key},
-    places,
     table::{Item, Range, Reading, Table, from_item, number, to_item},
-    tenants,
+    tenant_quota, user_quota,
 };
 
 /// API Gateway closes a connection after two hours; ten minutes more, and nobody can still be there. What a lost
@@ -44,7 +43,7 @@ pub struct Connection {
     pub source_ip: Option<String>,
     /// Why it is to be closed, once it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ending: Option<Ending>,
+    pub ending: Option<CloseReason>,
 }
 
 /// How many connections there may be.
@@ -127,14 +126,44 @@ impl Connections {
     /// SDK tries again after a lost answer, it may count as two of the tenant's until [`MAX_CONNECTION_AGE`] and
     /// ten minutes have passed; so it may as one after an error.
     pub async fn connect(&self, connection: &Connection, limits: Limits, now: Timestamp) -> Result<(), ConnectError> {
+        self.let_in(connection, limits, false, now).await.map(drop)
+    }
+
+    /// Lets a connection in, in place of another one of its user's where `replaces` and where there is no other; which.
+    ///
+    /// A socket that does not open has to leave: no `$disconnect` frees its places, and a client that comes again and
+    /// again would lock itself out. If leaving fails too, the user's place is found to be nobody's when it is needed, and
+    /// the tenant's expires.
+    pub(crate) async fn let_in(
+        &self,
+        connection: &Connection,
+        limits: Limits,
+        replaces: bool,
+        now: Timestamp,
+    ) -> Result<Option<String>, ConnectError> {
         let Principal { tenant, user, .. } = &connection.principal;
-        places::take(&self.table, connection, limits.per_user, now).await?;
-        // A socket that does not open has to leave: no `$disconnect` frees its places, and a client that comes again and
-        // again would lock itself out. If leaving fails too, the places' expiry has to do.
-        if let Err(error) = tenants::take(&self.table, connection, limits.per_tenant, now).await {
-            let _ = places::leave(&self.table, tenant, user, &connection.id).await;
+        let place = self.take_place(connection, limits.per_user, now).await?;
+        if place.is_err() && !replaces {
+            return Err(ConnectError::TooManyOfUser);
+        }
+        if let Err(error) = tenant_quota::take(&self.table, connection, limits.per_tenant, now).await {
+            if place.is_ok() {
+                let _ = user_quota::release(&self.table, tenant, user, &connection.id).await;
+            }
             return Err(error);
         }
+        let replaced = match place {
+            Ok(()) => None,
+            Err(occupancy) => match self.replace(occupancy, connection, limits.per_user, now).await {
+                Ok(replaced) => replaced,
+                Err(error) => {
+                    // Where the answer was lost the place may be taken all the same.
+                    let _ = user_quota::release(&self.table, tenant, user, &connection.id).await;
+                    let _ = tenant_quota::release(&self.table, tenant, connection.connected_at).await;
+                    return Err(error);
+                }
+            },
+        };
         if let Err(error) = self.enter(connection).await {
             let _ = self.withdraw(connection).await;
             return Err(error.into());
@@ -143,7 +172,7 @@ impl Connections {
             let _ = self.disconnect(&connection.id).await;
             return Err(error.into());
         }
-        Ok(())
+        Ok(replaced)
     }
 
     /// Stores the connection. One that is there already, as it is when the SDK tries again, stays as it is: it may be
@@ -160,9 +189,9 @@ impl Connections {
     /// item any more, whose deletion would free it again.
     async fn withdraw(&self, connection: &Connection) -> Result<(), StoreError> {
         let Principal { tenant, user, .. } = &connection.principal;
-        let left = places::leave(&self.table, tenant, user, &connection.id).await;
+        let left = user_quota::release(&self.table, tenant, user, &connection.id).await;
         self.table.delete(&self.key(&connection.id)).await?;
-        tenants::leave(&self.table, tenant, connection.connected_at).await?;
+        tenant_quota::release(&self.table, tenant, connection.connected_at).await?;
         left
     }
 
@@ -180,11 +209,11 @@ impl Connections {
         if let Some(item) = self.table.get(&self.key(id)).await? {
             let occupant = Occupant::of(item);
             if let Some(Occupant { principal: Who { tenant, user }, .. }) = &occupant {
-                places::leave(&self.table, tenant, user, id).await?;
+                user_quota::release(&self.table, tenant, user, id).await?;
             }
             let deleted = self.table.delete(&self.key(id)).await?;
             if let (Some(_), Some(Occupant { principal, connected_at })) = (deleted, occupant) {
-                freed = tenants::leave(&self.table, &principal.tenant, connected_at).await;
+                freed = tenant_quota::release(&self.table, &principal.tenant, connected_at).await;
             }
         }
         self.raise_version(id).await?;
@@ -193,7 +222,7 @@ impl Connections {
 
     /// The ids of a user's connections: of all that are open, and of some that are gone without a `$disconnect`.
     pub async fn of_user(&self, tenant: &TenantId, user: &str) -> Result<Vec<String>, StoreError> {
-        places::taken(&self.table, tenant, user).await
+        user_quota::taken(&self.table, tenant, user).await
     }
 
     /// A tenant's connections. It reads every shard, so it is for what is rare.

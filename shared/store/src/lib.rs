@@ -5,32 +5,33 @@
 //! scan. Whoever calls passes the time in.
 
 mod channels;
+mod close_reason;
 mod commit;
 mod connections;
 mod directory;
-mod ending;
 mod error;
 mod keys;
 mod leases;
-mod places;
 mod published;
 mod quarantine;
 mod rates;
 mod renewal;
+mod replacement;
 mod requests;
 mod revocations;
 mod slices;
 mod subscriptions;
 mod table;
-mod tenants;
+mod tenant_quota;
 mod tickets;
 mod topics;
+mod user_quota;
 
 pub use channels::Channels;
+pub use close_reason::CloseReason;
 pub use commit::{CommitError, Committed, Committer, Entry, MAX_WARM_SLICES, SliceTable, WriteError};
 pub use connections::{ConnectError, Connection, Connections, Limits, MAX_CONNECTION_AGE};
 pub use directory::{Listed, MAX_LISTED};
-pub use ending::Ending;
 pub use error::StoreError;
 pub use keys::{SliceId, SliceKey};
 pub use leases::{Acquired, Announced, HANDOVER, Lease, Leases};

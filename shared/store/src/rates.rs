@@ -10,7 +10,7 @@ use projections::Timestamp;
 use crate::{
     Connection, Connections, StoreError,
     keys::Key,
-    table::{Conditional, Item, Table, from_item, number, number_of},
+    table::{Conditional, Item, Table, from_item, number, number_of, text},
 };
 
 /// How long a window lasts. It begins with a minute of the clock.
@@ -29,7 +29,7 @@ pub(crate) enum Counter {
 
 impl Connections {
     /// Counts a message of a connection. Returns the connection and how many messages came in this minute, this one
-    /// included; `None` if it is gone. One write, and a second one for the first message of a minute. Where the SDK tries
+    /// included; `None` if it is gone. The connection counts as active from then on. One write, and a second one for the first message of a minute. Where the SDK tries
     /// again after a lost answer, a message counts twice.
     pub async fn message(&self, id: &str, now: Timestamp) -> Result<Option<(Connection, u64)>, StoreError> {
         match count(&self.table, &self.key(id), &Counter::Within, now).await? {
@@ -50,19 +50,22 @@ pub(crate) async fn count(
     const WINDOW: Duration = RATE_WINDOW;
     let minute = number(now.as_seconds().div_euclid(WINDOW.as_secs().cast_signed()));
     for _ in 0..MAX_ROUNDS {
-        let another = table
-            .update(key, "ADD #count :one")
-            .on_condition("#minute >= :minute")
-            .value(":minute", minute.clone())
-            .value(":one", number(1));
+        let another = match counter {
+            // When it was last active is what decides who of a user's connections goes first (`replacement.rs`).
+            Counter::Within => table.update(key, "ADD #count :one SET #active_at = :now").value(":now", text(now)),
+            Counter::Alone => table.update(key, "ADD #count :one"),
+        };
+        let another =
+            another.on_condition("#minute >= :minute").value(":minute", minute.clone()).value(":one", number(1));
         if let Conditional::Met(item) = another.send().await? {
             let count = number_of(&item, "count")?;
             return Ok(Some((item, count)));
         }
         let first = match counter {
             Counter::Within => table
-                .update(key, "SET #minute = :minute, #count = :one")
-                .on_condition("attribute_exists(#pk) AND (attribute_not_exists(#minute) OR #minute < :minute)"),
+                .update(key, "SET #minute = :minute, #count = :one, #active_at = :now")
+                .on_condition("attribute_exists(#pk) AND (attribute_not_exists(#minute) OR #minute < :minute)")
+                .value(":now", text(now)),
             Counter::Alone => table
                 .update(key, "SET #minute = :minute, #count = :one, #ttl = :ttl")
                 .on_condition("attribute_not_exists(#minute) OR #minute < :minute")

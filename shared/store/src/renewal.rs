@@ -6,7 +6,7 @@ use projections::{ChannelId, Timestamp};
 use serde::Deserialize;
 
 use crate::{
-    Connections, Ending, StoreError,
+    CloseReason, Connections, StoreError,
     table::{Conditional, Update, from_item, text, to_item},
 };
 
@@ -21,7 +21,7 @@ pub enum RenewError {
     Gone,
     /// It is too late: the connection is about to be closed. Only a new one helps.
     #[error("the connection is ending")]
-    Ending(Ending),
+    Closing(CloseReason),
     /// The table failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -31,7 +31,7 @@ pub enum RenewError {
 #[derive(Deserialize)]
 struct Standing {
     principal: Until,
-    ending: Option<Ending>,
+    ending: Option<CloseReason>,
 }
 
 #[derive(Deserialize)]
@@ -81,8 +81,8 @@ impl Connections {
         };
         let Standing { principal, ending } = from_item(found)?;
         Err(match ending {
-            Some(ending) => RenewError::Ending(ending),
-            None if principal.expires_at <= now => RenewError::Ending(Ending::TokenExpired),
+            Some(ending) => RenewError::Closing(ending),
+            None if principal.expires_at <= now => RenewError::Closing(CloseReason::TokenExpired),
             None => StoreError::Refused("a token of another tenant or user".into()).into(),
         })
     }

@@ -99,6 +99,12 @@ impl TestTable {
         self.item(pk, sk).await.unwrap().get("ttl").map(|ttl| ttl.as_n().unwrap().parse().unwrap())
     }
 
+    /// Deletes an item behind the store's back.
+    pub async fn delete(&self, pk: &str, sk: &str) {
+        let request = self.client.delete_item().table_name(&self.name);
+        request.key("pk", s(pk)).key("sk", s(sk)).send().await.unwrap();
+    }
+
     /// Changes an attribute behind the store's back.
     pub async fn set(&self, pk: &str, sk: &str, attribute: &str, value: AttributeValue) {
         let request = self.client.update_item().table_name(&self.name).key("pk", s(pk)).key("sk", s(sk));

@@ -3,7 +3,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use projections::{ChannelId, Kind, TenantId, Timestamp, View, campaign::CampaignMetrics, system::Pipeline};
+use projections::{
+    ChannelId, Kind, TenantId, Timestamp, View,
+    campaign::{CampaignMetrics, Status},
+    system::Pipeline,
+};
 use protocol::Cursor;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -75,15 +79,16 @@ impl Reader {
                 Ok(render(channel, state.is_known(), state.cursor(), &shown(view), fingerprint))
             }
             ChannelId::All(kind) => {
-                let (members, latest) = self.members(tenant, *kind, now).await?;
+                let (members, latest) = self.members(tenant, self.active(tenant, *kind).await?, now).await?;
                 let cursor = cursor_over(members.iter().map(|(state, _)| state), latest);
                 let views: Vec<View> = members.into_iter().map(|(_, view)| shown(view)).collect();
                 Ok(render(channel, true, cursor, &views, 0))
             }
             ChannelId::Only(_) => {
+                let campaigns = async { self.members(tenant, self.active(tenant, Kind::Campaign).await?, now).await };
                 let (state, (members, latest), pipeline) = tokio::try_join!(
                     self.channel(tenant, channel, Consistency::Strong),
-                    self.members(tenant, Kind::Campaign, now),
+                    campaigns,
                     self.pipeline(tenant, now),
                 )?;
                 let cursor = cursor_over(members.iter().map(|(state, _)| state).chain([&state]), latest);
@@ -93,6 +98,25 @@ impl Reader {
                 Ok(render(channel, true, cursor, &shown(view), fingerprint))
             }
         }
+    }
+
+    /// The tenant's campaigns of a status, as [`Self::view`] shows those of the overview. One whose status nobody has said is
+    /// active.
+    pub async fn campaigns(
+        &self,
+        tenant: &TenantId,
+        status: Status,
+        sees_names: bool,
+        now: Timestamp,
+    ) -> Result<Rendered, StoreError> {
+        let of_status =
+            |listed: &Listed| listed.status.as_deref().unwrap_or(Status::Active.as_str()) == status.as_str();
+        let listed = self.listed(tenant, Kind::Campaign, of_status).await?;
+        let (members, latest) = self.members(tenant, listed, now).await?;
+        let cursor = cursor_over(members.iter().map(|(state, _)| state), latest);
+        let shown = members.into_iter().map(|(_, view)| if sees_names { view } else { view.concealed() });
+        let views: Vec<View> = shown.collect();
+        Ok(render(&ChannelId::campaigns(), true, cursor, &views, 0))
     }
 
     /// The channel's slices.
@@ -109,9 +133,19 @@ impl Reader {
 
     /// The channels of a kind that their collection shows.
     pub async fn active(&self, tenant: &TenantId, kind: Kind) -> Result<Active, StoreError> {
+        self.listed(tenant, kind, Listed::is_shown).await
+    }
+
+    /// The channels of a kind that are wanted.
+    async fn listed(
+        &self,
+        tenant: &TenantId,
+        kind: Kind,
+        is_wanted: impl Fn(&Listed) -> bool,
+    ) -> Result<Active, StoreError> {
         let mut listed = self.channels.directory(tenant, kind).await?;
         let latest = listed.iter().map(|listed| listed.last_activity).max().unwrap_or_default();
-        listed.retain(Listed::is_shown);
+        listed.retain(is_wanted);
         listed.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.channel.cmp(&b.channel)));
         listed.truncate(MAX_OVERVIEW);
         Ok(Active { channels: listed.into_iter().map(|listed| listed.channel).collect(), latest })
@@ -139,15 +173,14 @@ impl Reader {
         Ok(pipeline)
     }
 
-    /// The states and views of all channels that a kind's collection shows, and the latest activity of any.
+    /// The states and views of these channels, and the latest activity of any of their kind.
     async fn members(
         &self,
         tenant: &TenantId,
-        kind: Kind,
+        listed: Active,
         now: Timestamp,
     ) -> Result<(Vec<(ChannelState, View)>, Timestamp), StoreError> {
-        let active = self.active(tenant, kind).await?;
-        let members = stream::iter(active.channels)
+        let members = stream::iter(listed.channels)
             .map(|channel| async move {
                 let state = self.channel(tenant, &channel, Consistency::Strong).await?;
                 let view = state.view(&channel, now);
@@ -156,7 +189,7 @@ impl Reader {
             .buffered(READ_AHEAD)
             .try_collect()
             .await?;
-        Ok((members, active.latest))
+        Ok((members, listed.latest))
     }
 }
 

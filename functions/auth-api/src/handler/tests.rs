@@ -4,7 +4,7 @@ use auth::{KeySet, Origins, Verifier};
 use projections::TenantId;
 use runtime::PublisherWaker;
 use serde_json::{Value, json};
-use store::{Connection, Connections, Ending, Limits, TICKET_LIFETIME, Tickets};
+use store::{CloseReason, Connection, Connections, Limits, TICKET_LIFETIME, Tickets};
 use testing::{TestTable, client};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -97,7 +97,7 @@ async fn connect(api: &Api, id: &str, principal: Principal) {
     api.registry.connections.connect(&connection, limits, now()).await.unwrap();
 }
 
-async fn ending(api: &Api, id: &str) -> Option<Ending> {
+async fn ending(api: &Api, id: &str) -> Option<CloseReason> {
     api.registry.connections.get(id).await.unwrap().unwrap().ending
 }
 
@@ -163,7 +163,9 @@ async fn revoking_a_user_refuses_their_tokens_and_ends_their_connections() {
     connect(&api, "g=", principal("globex", "ann")).await;
     let revoked = answer(&api, REVOKE_USER).await;
     assert_eq!(revoked, json!({ "revokedBefore": now(), "connections": 2 }));
-    for (id, expected) in [("a1=", Some(Ending::Revoked)), ("a2=", Some(Ending::Revoked)), ("b=", None), ("g=", None)] {
+    for (id, expected) in
+        [("a1=", Some(CloseReason::Revoked)), ("a2=", Some(CloseReason::Revoked)), ("b=", None), ("g=", None)]
+    {
         assert_eq!(ending(&api, id).await, expected, "{id}");
     }
     assert_eq!(refused(&api, TICKET).await, (401, json!("revoked")));
@@ -184,7 +186,7 @@ async fn a_connection_with_a_token_that_is_newer_than_the_revocation_stays() {
     let issued_at = now().plus(Duration::from_secs(1));
     connect(&api, "new=", Principal { issued_at, ..principal("acme", "ann") }).await;
     assert_eq!(answer(&api, REVOKE_USER).await["connections"], 1);
-    assert_eq!((ending(&api, "old=").await, ending(&api, "new=").await), (Some(Ending::Revoked), None));
+    assert_eq!((ending(&api, "old=").await, ending(&api, "new=").await), (Some(CloseReason::Revoked), None));
 }
 
 #[tokio::test]
@@ -196,7 +198,7 @@ async fn revoking_everyone_ends_the_whole_tenant_and_no_other() {
     }
     connect(&api, "g=", principal("globex", "ann")).await;
     assert_eq!(answer(&api, REVOKE_EVERYONE).await, json!({ "revokedBefore": now(), "connections": 30 }));
-    assert_eq!(ending(&api, "c29=").await, Some(Ending::Revoked));
+    assert_eq!(ending(&api, "c29=").await, Some(CloseReason::Revoked));
     assert_eq!(ending(&api, "g=").await, None);
     // Whoever revokes everyone is one of them.
     assert_eq!(refused(&api, REVOKE_EVERYONE).await, (401, json!("revoked")));

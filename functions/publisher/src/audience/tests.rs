@@ -208,7 +208,7 @@ fn a_successor_repeats_nothing_to_those_who_have_got_it() {
     let up_to_date = predecessor.up_to_date(&board, &Rosters::new());
 
     let mut next_board = Board::new(Duration::from_secs(1));
-    board.baselines(T0).for_each(|baseline| next_board.restore(baseline));
+    board.baselines(&HashSet::new(), T0).for_each(|baseline| next_board.restore(baseline));
     let mut successor = Audience::default();
     successor.replace(watching(), &mut next_board, &up_to_date);
     refresh(&mut next_board, "campaign:c", 1);

@@ -9,7 +9,7 @@ use std::{
 use auth::Principal;
 use bytes::Bytes;
 use gateway::PostError;
-use projections::{Record, TenantId, topic};
+use projections::{ChannelId, Record, TenantId, topic};
 use serde_json::{Value, json};
 use store::{Channels, Committer, Connection, Connections, Entry, Limits, SliceId, SliceKey};
 use testing::TestTable;
@@ -265,4 +265,26 @@ async fn a_successor_that_died_after_it_asked_leaves_no_gap() {
     stage.until_last_answered_is(stage.offset).await;
     assert!(stage.views().is_sorted_by(|a, b| a < b), "each view once: {:?}", stage.views());
     first.abort();
+}
+
+#[tokio::test]
+async fn a_channel_that_somebody_only_named_is_shown_to_nobody_else_by_a_successor() {
+    let naming =
+        Connection { channels: BTreeMap::from([("campaign:typo-0".parse().unwrap(), String::new())]), ..connection() };
+    let stage = Stage::set_for(&naming).await;
+    let first = stage.publisher("first", true);
+    let mut shard = Shard::new(0, first.desk, Published::default());
+    shard.read(runtime::clock::now()).await.unwrap();
+    let left = shard.published(runtime::clock::now());
+    assert_eq!(left.channels.len(), 1, "who named it goes on watching it");
+
+    stage.connections.disconnect("socket").await.unwrap();
+    let campaigns = BTreeMap::from([(ChannelId::campaigns(), String::new())]);
+    stage.connect(&Connection { channels: campaigns, ..connection() }).await;
+    let mut shard = Shard::new(0, stage.publisher("second", true).desk, left);
+    let is_overview = shard.read(runtime::clock::now()).await.unwrap();
+    assert!(is_overview, "the first look is one");
+    shard.post(is_overview, runtime::clock::now());
+    shard.settle(runtime::clock::now()).await;
+    assert_eq!(stage.posts.lock().unwrap().as_slice(), []);
 }

@@ -4,7 +4,7 @@ use auth::{KeySet, Origins, Principal, Verifier};
 use projections::TenantId;
 use runtime::PublisherWaker;
 use serde_json::{Value, json};
-use store::{Connections, Limits, Revocations, TICKET_LIFETIME, Tickets};
+use store::{CloseReason, Connections, Limits, Revocations, TICKET_LIFETIME, Tickets};
 use testing::{TestTable, client};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::handshake::LimitPolicy;
 
 /// The local system's, which the tokens in `events/` are signed with.
 const LOCAL_SECRET: &[u8] = b"livefold-local-secret-not-for-any-deployment";
@@ -66,6 +67,7 @@ async fn handshakes(table: &TestTable) -> (HandshakeAdmission, mpsc::UnboundedRe
         requests: table.requests(),
         requests_per_minute: 60,
         limits: Limits { per_user: 2, per_tenant: 9 },
+        policy: LimitPolicy::Refuse,
         waker: PublisherWaker::new(table.leases(), lambda, "publisher".into()),
     };
     (handshakes, asks)
@@ -202,7 +204,7 @@ async fn who_may_not_come_in_is_told_why_with_a_code_and_leaves_no_trace() {
         (&two_tickets, 401, "unauthorized"),
         (NO_PERMISSION, 403, "forbidden"),
         (FOREIGN_ORIGIN, 403, "origin_not_allowed"),
-        (COOKIE_WITHOUT_ORIGIN, 403, "origin_not_allowed"),
+        (COOKIE_WITHOUT_ORIGIN, 403, "origin_missing"),
     ] {
         assert_eq!(refused(&handshakes, text).await, (status, json!(expected)), "{text}");
     }
@@ -256,6 +258,23 @@ async fn a_user_and_a_tenant_have_only_so_many_connections() {
         for id in ["a=", "b="] {
             handshakes.connections.disconnect(id).await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn who_is_at_the_limit_is_let_in_and_the_publisher_closes_another_of_theirs() {
+    let table = TestTable::create().await;
+    let (mut handshakes, mut asks) = handshakes(&table).await;
+    handshakes.policy = LimitPolicy::Replace;
+    for (id, at) in [("a=", 0), ("b=", 1), ("c=", 2)] {
+        let at = now().plus(Duration::from_secs(at));
+        assert_eq!(open_at(&handshakes, &IN_QUERY.replace(ID, id), at).await.status_code, 200);
+    }
+    let ending = async |id| handshakes.connections.get(id).await.unwrap().unwrap().ending;
+    assert_eq!((ending("a=").await, ending("b=").await), (Some(CloseReason::Replaced), None));
+    // Once for each of the three, and once more for whom the third replaces.
+    for _ in 0..4 {
+        asks.recv().await.unwrap();
     }
 }
 

@@ -13,7 +13,10 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::connection::{Connections, Unsent};
+use super::{
+    connection::{Connections, Unsent},
+    is_id,
+};
 
 /// What stands for `https://{api}.execute-api.{region}.{suffix}/{stage}`: below it come API and stage.
 pub(crate) const EXECUTE_API: &str = "/_aws/execute-api";
@@ -42,7 +45,7 @@ async fn post(
     };
     match connections.get(&id).ok_or(Unsent::Gone).and_then(|open| open.send(text)) {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(Unsent::Gone) => gone(),
+        Err(Unsent::Gone) => not_there(&id),
         Err(Unsent::Full) => {
             refuse(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", "The client's buffer is full")
         }
@@ -50,7 +53,7 @@ async fn post(
 }
 
 async fn describe(State(connections): State<Connections>, Path(id): Path<String>) -> Response {
-    let Some(open) = connections.get(&id) else { return gone() };
+    let Some(open) = connections.get(&id) else { return not_there(&id) };
     let client = &open.client;
     Json(json!({
         "connectedAt": client.connected_at.to_string(),
@@ -61,11 +64,16 @@ async fn describe(State(connections): State<Connections>, Path(id): Path<String>
 }
 
 async fn delete(State(connections): State<Connections>, Path(id): Path<String>) -> Response {
-    if connections.close(&id) { StatusCode::NO_CONTENT.into_response() } else { gone() }
+    if connections.close(&id) { StatusCode::NO_CONTENT.into_response() } else { not_there(&id) }
 }
 
-fn gone() -> Response {
-    refuse(StatusCode::GONE, "GoneException", "There is no such connection")
+/// What is said of a connection that is not open: API Gateway tells an id that it never gave from one that is over.
+fn not_there(id: &str) -> Response {
+    if is_id(id) {
+        refuse(StatusCode::GONE, "GoneException", "There is no such connection")
+    } else {
+        refuse(StatusCode::BAD_REQUEST, "BadRequestException", &format!("Invalid connectionId: {id}"))
+    }
 }
 
 fn refuse(status: StatusCode, kind: &'static str, message: &str) -> Response {
@@ -99,10 +107,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_is_not_open_is_gone() {
+    async fn a_connection_that_is_not_open_is_gone_and_an_id_that_is_none_is_a_bad_request() {
         let connections = Connections::default();
+        let id = super::super::new_id().replace('=', "%3D");
         for method in [Method::POST, Method::GET, Method::DELETE] {
-            assert_eq!(call(&connections, method, "x", Vec::new()).await, (410, "GoneException".to_owned()));
+            assert_eq!(call(&connections, method.clone(), &id, Vec::new()).await, (410, "GoneException".to_owned()));
+            for none in ["x", "W1Ab2cdEFiAC0hQ", "W1Ab2cdEFiAC0h%21%3D", "W1Ab2cdEFiAC0hQ%3D%3D"] {
+                let answer = call(&connections, method.clone(), none, Vec::new()).await;
+                assert_eq!(answer, (400, "BadRequestException".to_owned()), "{none}");
+            }
         }
     }
 
@@ -129,9 +142,9 @@ mod tests {
     #[tokio::test]
     async fn deleting_asks_the_connection_to_close() {
         let connections = Connections::default();
-        let (open, _outgoing) = connections.open(connection::client("a"));
-        assert_eq!(call(&connections, Method::DELETE, "a", Vec::new()).await.0, 204);
+        let (open, _outgoing) = connections.open(connection::client("W1Ab2cdEFiAC0hQ="));
+        assert_eq!(call(&connections, Method::DELETE, "W1Ab2cdEFiAC0hQ%3D", Vec::new()).await.0, 204);
         open.closing().await;
-        assert_eq!(call(&connections, Method::DELETE, "a", Vec::new()).await.0, 410);
+        assert_eq!(call(&connections, Method::DELETE, "W1Ab2cdEFiAC0hQ%3D", Vec::new()).await.0, 410);
     }
 }

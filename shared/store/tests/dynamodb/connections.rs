@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use projections::Timestamp;
-use store::{ConnectError, Connection, Connections, Ending, Limits, MAX_CONNECTION_AGE, StoreError};
+use store::{CloseReason, ConnectError, Connection, Connections, Limits, MAX_CONNECTION_AGE, StoreError};
 use testing::{TestTable, s};
 
 use crate::{acme, ada, channel, now, of_tenant, user};
@@ -88,7 +88,7 @@ async fn every_change_that_a_publisher_has_to_see_raises_the_version() {
     assert_eq!(connections.version(0).await.unwrap(), 4, "nothing that it would do differently");
     connections.renew("a", &ada(), &[], now()).await.unwrap();
     assert_eq!(connections.version(0).await.unwrap(), 5);
-    connections.end("a", Ending::Revoked, now()).await.unwrap();
+    connections.end("a", CloseReason::Revoked, now()).await.unwrap();
     assert_eq!(connections.version(0).await.unwrap(), 6);
     connections.disconnect("a").await.unwrap();
     assert_eq!(connections.version(0).await.unwrap(), 7);
@@ -109,10 +109,10 @@ async fn disconnecting_twice_is_no_error() {
 async fn connecting_again_leaves_a_connection_as_it_has_become() {
     let connections = TestTable::create().await.connections(1);
     connect(&connections, "a", now()).await.unwrap();
-    connections.end("a", Ending::Revoked, now()).await.unwrap();
+    connections.end("a", CloseReason::Revoked, now()).await.unwrap();
     connect(&connections, "a", now()).await.unwrap();
     let found = connections.connections(0).await.unwrap();
-    assert_eq!(found, [Connection { ending: Some(Ending::Revoked), ..connection("a") }]);
+    assert_eq!(found, [Connection { ending: Some(CloseReason::Revoked), ..connection("a") }]);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use testing::TestTable;
 use crate::{
     faults::{Fault, Faults},
     now, of_tenant,
-    places::{BUCKET, connection, faulty, total},
+    quotas::{BUCKET, connection, faulty, total},
     user,
 };
 

@@ -2,15 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, reason = "tests fail by panicking")]
 
+mod closing;
 mod connections;
 mod directory;
-mod endings;
 mod faults;
 mod histories;
 mod leases;
-mod places;
 mod quarantine;
+mod quotas;
 mod rates;
+mod replacement;
 mod revocations;
 mod slices;
 mod subscriptions;

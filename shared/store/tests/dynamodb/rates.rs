@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
 use projections::Timestamp;
-use store::{Connections, Ending, RATE_WINDOW};
+use store::{CloseReason, Connections, RATE_WINDOW};
 use testing::TestTable;
 
 use crate::{
@@ -35,9 +35,9 @@ async fn a_message_brings_the_connection_as_it_is() {
     for count in 1..=2 {
         assert_eq!(connections.message("a", now()).await.unwrap(), Some((connection("a"), count)));
     }
-    connections.end("a", Ending::Revoked, now()).await.unwrap();
+    connections.end("a", CloseReason::Revoked, now()).await.unwrap();
     let (ending, _) = connections.message("a", now()).await.unwrap().unwrap();
-    assert_eq!(ending.ending, Some(Ending::Revoked));
+    assert_eq!(ending.ending, Some(CloseReason::Revoked));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Who is closed, and when.
 
-use store::Ending;
+use store::CloseReason;
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn renewed() -> Connection {
 }
 
 fn revoked() -> Connection {
-    Connection { ending: Some(Ending::Revoked), ..watching() }
+    Connection { ending: Some(CloseReason::Revoked), ..watching() }
 }
 
 fn look_again(audience: &mut Audience, board: &mut Board, connection: Connection) {
@@ -58,14 +58,14 @@ fn a_connection_whose_access_was_ended_is_closed_at_once_and_gets_nothing_more()
     let (mut board, mut audience) = stage(watching());
     look_again(&mut audience, &mut board, revoked());
     assert!(due(&mut audience, &board, T0).is_empty());
-    assert_eq!(audience.closings(T0)[0].stage.ending, Some(Ending::Revoked));
+    assert_eq!(audience.closings(T0)[0].stage.ending, Some(CloseReason::Revoked));
 }
 
 #[test]
 fn a_publisher_that_meets_a_connection_with_its_end_closes_it_too() {
     let (board, mut audience) = stage(revoked());
     assert!(due(&mut audience, &board, T0).is_empty());
-    assert_eq!(audience.closings(T0)[0].stage.ending, Some(Ending::Revoked));
+    assert_eq!(audience.closings(T0)[0].stage.ending, Some(CloseReason::Revoked));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_renewal_counts_for_what_is_under_way_too() {
 fn an_attempt_that_fails_is_made_again_after_a_while_from_where_it_stopped() {
     let (_, mut audience) = stage(watching());
     let mut closing = audience.closings(at(EXPIRES)).remove(0);
-    closing.stage.ending = Some(Ending::TokenExpired);
+    closing.stage.ending = Some(CloseReason::TokenExpired);
     audience.note_closing(&closing, Outcome::Unfinished, at(EXPIRES));
     assert!(audience.closings(at(EXPIRES + 499)).is_empty());
     assert_eq!(audience.closings(at(EXPIRES + 500))[0].stage, closing.stage);
@@ -103,10 +103,10 @@ fn an_attempt_that_fails_is_made_again_after_a_while_from_where_it_stopped() {
 fn who_is_marked_while_an_attempt_is_under_way_stays_marked() {
     let (mut board, mut audience) = stage(watching());
     let closing = audience.closings(at(EXPIRES)).remove(0);
-    look_again(&mut audience, &mut board, Connection { ending: Some(Ending::Revoked), ..renewed() });
+    look_again(&mut audience, &mut board, Connection { ending: Some(CloseReason::Revoked), ..renewed() });
     audience.note_closing(&closing, Outcome::Spared, at(EXPIRES));
     assert!(due(&mut audience, &board, at(EXPIRES)).is_empty());
-    assert_eq!(audience.closings(at(EXPIRES))[0].stage.ending, Some(Ending::Revoked));
+    assert_eq!(audience.closings(at(EXPIRES))[0].stage.ending, Some(CloseReason::Revoked));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Connections that end while they are published to: a real table, a gateway that fails.
 
-use store::{Ending, RenewError};
+use store::{CloseReason, RenewError};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -98,7 +98,11 @@ async fn who_has_an_expired_token_is_told_closed_and_forgotten_and_sees_nothing_
 
 #[tokio::test]
 async fn whose_access_is_ended_while_they_watch_is_told_and_closed() {
-    for (ending, code) in [(Ending::Revoked, "revoked"), (Ending::RateLimited, "rate_limited")] {
+    for (ending, code) in [
+        (CloseReason::Revoked, "revoked"),
+        (CloseReason::RateLimited, "rate_limited"),
+        (CloseReason::Replaced, "replaced"),
+    ] {
         let mut stage = Stage::set().await;
         let serving = tokio::spawn(stage.publisher("first", false).serve());
         stage.answer_calls_until_posted_by("first").await;
@@ -144,7 +148,7 @@ async fn who_is_gone_already_counts_as_closed() {
 
 #[tokio::test]
 async fn who_is_still_in_the_handshake_is_closed_after_it() {
-    let mut stage = Stage::set_for(&Connection { ending: Some(Ending::Revoked), ..connection() }).await;
+    let mut stage = Stage::set_for(&Connection { ending: Some(CloseReason::Revoked), ..connection() }).await;
     stage.fail_farewell(PostError::Gone);
     stage.fail_closes([PostError::Gone]);
     let serving = tokio::spawn(stage.publisher("first", false).serve());
@@ -160,7 +164,7 @@ async fn a_successor_closes_whom_its_predecessor_could_not() {
     stage.until_closed_once().await;
     let second = tokio::spawn(stage.publisher("second", true).serve());
     assert_eq!(stage.answer_calls_until_ended(first).await, End::HandedOver);
-    assert_eq!(stage.stored().await.unwrap().ending, Some(Ending::TokenExpired));
+    assert_eq!(stage.stored().await.unwrap().ending, Some(CloseReason::TokenExpired));
     stage.faults.lock().unwrap().closes.clear();
     assert_eq!(stage.answer_calls_until_ended(second).await, End::NobodyWatches);
     assert_eq!(stage.posts.lock().unwrap().last().unwrap().0, "second");
@@ -203,7 +207,7 @@ async fn a_renewal_in_time_keeps_the_connection_and_one_after_the_mark_comes_too
     assert!(stage.times("error")[0] >= expires_at, "the end of the token before was none");
     let late = token(Duration::from_hours(1));
     let late = stage.connections.renew("socket", &late, &[], before(expires_at, 1)).await;
-    assert_eq!(late, Err(RenewError::Ending(Ending::TokenExpired)));
+    assert_eq!(late, Err(RenewError::Closing(CloseReason::TokenExpired)));
     stage.faults.lock().unwrap().closes.clear();
     assert_eq!(stage.answer_calls_until_ended(serving).await, End::NobodyWatches);
 }

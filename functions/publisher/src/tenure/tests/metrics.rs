@@ -96,7 +96,7 @@ async fn who_is_closed_is_counted() {
     let mut stage = Stage::set().await;
     let serving = tokio::spawn(stage.publisher("first", false).serve());
     stage.answer_calls_until_posted_by("first").await;
-    stage.connections.end("socket", store::Ending::Revoked, runtime::clock::now()).await.unwrap();
+    stage.connections.end("socket", store::CloseReason::Revoked, runtime::clock::now()).await.unwrap();
     assert_eq!(stage.answer_calls_until_ended(serving).await, End::NobodyWatches);
     assert_eq!(sum(&stage.lines(), "ConnectionsClosed"), 1);
 }

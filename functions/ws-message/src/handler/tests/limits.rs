@@ -1,6 +1,6 @@
 //! What a connection may send, how much of it, and for how long.
 
-use store::{Connections, Ending};
+use store::{CloseReason, Connections};
 use testing::client;
 
 use super::*;
@@ -59,7 +59,7 @@ async fn who_goes_on_in_spite_of_that_is_closed() {
     for _ in 0..5 {
         answer(&dispatcher, PING).await;
     }
-    assert_eq!(stored(&dispatcher).await.ending, Some(Ending::RateLimited));
+    assert_eq!(stored(&dispatcher).await.ending, Some(CloseReason::RateLimited));
     let later = answer_at(&dispatcher, PING, now().plus(store::RATE_WINDOW)).await;
     assert_eq!(later["data"]["code"], "rate_limited", "there is no way back");
 }
@@ -72,7 +72,7 @@ async fn a_connection_that_ends_is_told_why_and_nothing_else() {
         let message = answer_at(&dispatcher, text, connection().principal.expires_at).await;
         assert_eq!(message["data"]["code"], "token_expired");
     }
-    dispatcher.connections.end(ID, Ending::Revoked, now()).await.unwrap();
+    dispatcher.connections.end(ID, CloseReason::Revoked, now()).await.unwrap();
     for text in [SUBSCRIBE, UNSUBSCRIBE, PING, NOT_JSON, AUTHENTICATE] {
         assert_eq!(refused(&dispatcher, text).await, "revoked");
     }

@@ -1,6 +1,6 @@
 //! A new token on an open connection.
 
-use store::{Ending, Revocations};
+use store::{CloseReason, Revocations};
 use testing::client;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -88,7 +88,7 @@ async fn a_revoked_token_does_not_renew_and_ends_the_connection() {
     dispatcher.revocations.revoke(&ann().tenant, Some("ann"), second()).await.unwrap();
     assert_eq!(authenticate(&dispatcher).await["data"]["code"], "revoked");
     let connection = stored(&dispatcher).await;
-    assert_eq!((connection.ending, connection.principal), (Some(Ending::Revoked), ann()));
+    assert_eq!((connection.ending, connection.principal), (Some(CloseReason::Revoked), ann()));
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn a_revocation_that_comes_while_a_token_is_renewed_ends_the_connection() 
     dispatcher.revocations =
         answering(&[(200, "{}"), (200, "{}"), (200, r#"{"Item":{"before":{"S":"2026-01-15T10:30:01.000Z"}}}"#)]).await;
     assert_eq!(authenticate(&dispatcher).await["data"]["code"], "revoked");
-    assert_eq!(stored(&dispatcher).await.ending, Some(Ending::Revoked));
+    assert_eq!(stored(&dispatcher).await.ending, Some(CloseReason::Revoked));
 }
 
 #[tokio::test]
@@ -140,5 +140,5 @@ async fn a_renewed_connection_of_which_nobody_knows_whether_it_may_stay_has_to_c
     dispatcher.revocations =
         answering(&[(200, "{}"), (200, "{}"), (400, r#"{"__type":"com.amazon#AccessDeniedException"}"#)]).await;
     assert_eq!(authenticate(&dispatcher).await["data"]["code"], "internal");
-    assert_eq!(stored(&dispatcher).await.ending, Some(Ending::TokenExpired));
+    assert_eq!(stored(&dispatcher).await.ending, Some(CloseReason::TokenExpired));
 }

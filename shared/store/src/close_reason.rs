@@ -19,22 +19,25 @@ const MARKS: usize = 10;
 /// Why a connection is to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub enum CloseReason {
     /// Its token has expired and no new one came.
     TokenExpired,
     /// Its token was revoked.
     Revoked,
     /// It went on sending after it was told to stop.
     RateLimited,
+    /// Its user opened more connections than are allowed, and it was the least recently active.
+    Replaced,
 }
 
-impl Ending {
+impl CloseReason {
     /// As it is stored.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::TokenExpired => "token_expired",
             Self::Revoked => "revoked",
             Self::RateLimited => "rate_limited",
+            Self::Replaced => "replaced",
         }
     }
 
@@ -42,7 +45,7 @@ impl Ending {
     pub(crate) fn of(item: Item) -> Result<Option<Self>, StoreError> {
         #[derive(Deserialize)]
         struct Marked {
-            ending: Option<Ending>,
+            ending: Option<CloseReason>,
         }
         from_item(item).map(|Marked { ending }| ending)
     }
@@ -51,7 +54,7 @@ impl Ending {
 impl Connections {
     /// Marks a connection for the publisher to close; the first reason stays. False if it is gone. Doing so again is no
     /// error and raises the version once more, which the first time may not have come to.
-    pub async fn end(&self, id: &str, ending: Ending, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn end(&self, id: &str, ending: CloseReason, now: Timestamp) -> Result<bool, StoreError> {
         let is_there = self.mark(id, ending, now).await?;
         if is_there {
             self.raise_version(id).await?;
@@ -61,7 +64,7 @@ impl Connections {
 
     /// Marks many connections, and raises the version of each of their shards once; tells how many were there. Where
     /// some could not be marked the others are, and doing so again is no error.
-    pub async fn end_all(&self, ids: Vec<String>, ending: Ending, now: Timestamp) -> Result<usize, StoreError> {
+    pub async fn end_all(&self, ids: Vec<String>, ending: CloseReason, now: Timestamp) -> Result<usize, StoreError> {
         let one_of_each: BTreeMap<u32, String> = ids.iter().map(|id| (self.shard_of(id), id.clone())).collect();
         let mark = |id: String| async move { self.mark(&id, ending, now).await };
         let marked: Vec<_> = stream::iter(ids).map(mark).buffer_unordered(MARKS).collect().await;
@@ -73,7 +76,7 @@ impl Connections {
     }
 
     /// Marks a connection unless it is marked; false if it is gone.
-    async fn mark(&self, id: &str, ending: Ending, now: Timestamp) -> Result<bool, StoreError> {
+    async fn mark(&self, id: &str, ending: CloseReason, now: Timestamp) -> Result<bool, StoreError> {
         // When it was, nobody reads but people who look into the table.
         let update = self
             .table
@@ -86,16 +89,16 @@ impl Connections {
 
     /// Marks a connection whose token has expired, unless a new one came in the meantime, and tells what it is ending
     /// for; `None` if it is not, or if it is gone. For the publisher, who knows then: it raises no version.
-    pub async fn expire(&self, id: &str, now: Timestamp) -> Result<Option<Ending>, StoreError> {
+    pub async fn expire(&self, id: &str, now: Timestamp) -> Result<Option<CloseReason>, StoreError> {
         let update = self
             .table
             .update(&self.key(id), "SET #ending = :ending, #ended_at = :now")
             .on_condition("attribute_not_exists(#ending) AND #principal.#expires_at <= :now")
-            .value(":ending", text(Ending::TokenExpired.name()))
+            .value(":ending", text(CloseReason::TokenExpired.name()))
             .value(":now", text(now));
         match update.send().await? {
-            Conditional::Met(_) => Ok(Some(Ending::TokenExpired)),
-            Conditional::Failed(found) => found.map_or(Ok(None), Ending::of),
+            Conditional::Met(_) => Ok(Some(CloseReason::TokenExpired)),
+            Conditional::Failed(found) => found.map_or(Ok(None), CloseReason::of),
         }
     }
 }
@@ -105,9 +108,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ending_is_stored_under_the_name_that_it_is_read_from() {
-        for ending in [Ending::TokenExpired, Ending::Revoked, Ending::RateLimited] {
-            assert_eq!(serde_json::to_value(ending).unwrap(), ending.name());
+    fn a_reason_is_stored_under_the_name_that_it_is_read_from() {
+        for reason in [CloseReason::TokenExpired, CloseReason::Revoked, CloseReason::RateLimited, CloseReason::Replaced]
+        {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A tenant's places: how many connections one tenant may have.
+//! A tenant's quota: how many connections one tenant may have.
 //!
 //! They are too many to be listed in an item as a user's are, so they are counted, by the ten minutes in which the
 //! connections were opened. When all that were opened in such a bucket must be over the bucket is dropped, and what lost
@@ -98,7 +98,7 @@ pub(crate) async fn take(
 
 /// Frees the place of a connection that was opened then. To be called once for it: by whoever has deleted its item. After
 /// an error it may be counted until its bucket is dropped.
-pub(crate) async fn leave(table: &Table, tenant: &TenantId, connected_at: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn release(table: &Table, tenant: &TenantId, connected_at: Timestamp) -> Result<(), StoreError> {
     let update = table
         .update(&Key::tenant(tenant), "SET #buckets.#bucket = #buckets.#bucket - :one, #total = #total - :one")
         // A bucket that was dropped is not counted any more.

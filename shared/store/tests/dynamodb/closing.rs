@@ -2,7 +2,7 @@
 
 use futures_util::future::{join, join_all};
 use projections::ChannelId;
-use store::{Connection, Ending, RenewError, StoreError};
+use store::{CloseReason, Connection, RenewError, StoreError};
 use testing::TestTable;
 
 use crate::{
@@ -64,7 +64,7 @@ async fn a_connection_that_is_gone_is_neither_renewed_nor_ended() {
     let table = TestTable::create().await;
     let connections = table.connections(1);
     assert_eq!(connections.renew("a", &renewed(), &[channel("system")], now()).await, Err(RenewError::Gone));
-    assert!(!connections.end("a", Ending::Revoked, now()).await.unwrap());
+    assert!(!connections.end("a", CloseReason::Revoked, now()).await.unwrap());
     assert_eq!(connections.expire("a", after(9_999)).await.unwrap(), None);
     assert_eq!(table.item("shard#0", "a").await, None);
     assert_eq!(connections.version(0).await.unwrap(), 0);
@@ -74,11 +74,11 @@ async fn a_connection_that_is_gone_is_neither_renewed_nor_ended() {
 async fn the_first_reason_to_end_stays() {
     let connections = TestTable::create().await.connections(1);
     connect(&connections, "a", now()).await.unwrap();
-    assert!(connections.end("a", Ending::RateLimited, now()).await.unwrap());
-    assert!(connections.end("a", Ending::Revoked, now()).await.unwrap(), "it is there and it is ending");
-    assert_eq!(connections.expire("a", after(9_999)).await.unwrap(), Some(Ending::RateLimited));
-    assert_eq!(connections.get("a").await.unwrap().unwrap().ending, Some(Ending::RateLimited));
-    assert_eq!(connections.connections(0).await.unwrap()[0].ending, Some(Ending::RateLimited));
+    assert!(connections.end("a", CloseReason::RateLimited, now()).await.unwrap());
+    assert!(connections.end("a", CloseReason::Revoked, now()).await.unwrap(), "it is there and it is ending");
+    assert_eq!(connections.expire("a", after(9_999)).await.unwrap(), Some(CloseReason::RateLimited));
+    assert_eq!(connections.get("a").await.unwrap().unwrap().ending, Some(CloseReason::RateLimited));
+    assert_eq!(connections.connections(0).await.unwrap()[0].ending, Some(CloseReason::RateLimited));
 }
 
 #[tokio::test]
@@ -89,9 +89,9 @@ async fn a_connection_expires_with_its_token_and_no_millisecond_earlier() {
     assert_eq!(connections.expire("a", a_millisecond_before).await.unwrap(), None);
     assert_eq!(connections.get("a").await.unwrap().unwrap().ending, None);
     for _ in 0..2 {
-        assert_eq!(connections.expire("a", after(900)).await.unwrap(), Some(Ending::TokenExpired));
+        assert_eq!(connections.expire("a", after(900)).await.unwrap(), Some(CloseReason::TokenExpired));
     }
-    assert_eq!(connections.get("a").await.unwrap().unwrap().ending, Some(Ending::TokenExpired));
+    assert_eq!(connections.get("a").await.unwrap().unwrap().ending, Some(CloseReason::TokenExpired));
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_connection_that_was_renewed_in_time_does_not_expire() {
     connect(&connections, "a", now()).await.unwrap();
     connections.renew("a", &renewed(), &[], after(899)).await.unwrap();
     assert_eq!(connections.expire("a", after(900)).await.unwrap(), None);
-    assert_eq!(connections.expire("a", after(3_600)).await.unwrap(), Some(Ending::TokenExpired));
+    assert_eq!(connections.expire("a", after(3_600)).await.unwrap(), Some(CloseReason::TokenExpired));
 }
 
 #[tokio::test]
@@ -110,11 +110,15 @@ async fn it_is_too_late_to_renew_what_is_ending_or_has_expired() {
         connect(&connections, id, now()).await.unwrap();
     }
     connections.expire("marked", after(900)).await.unwrap();
-    connections.end("revoked", Ending::Revoked, now()).await.unwrap();
-    let cases = [("expired", Ending::TokenExpired), ("marked", Ending::TokenExpired), ("revoked", Ending::Revoked)];
+    connections.end("revoked", CloseReason::Revoked, now()).await.unwrap();
+    let cases = [
+        ("expired", CloseReason::TokenExpired),
+        ("marked", CloseReason::TokenExpired),
+        ("revoked", CloseReason::Revoked),
+    ];
     for (id, ending) in cases {
         let late = connections.renew(id, &renewed(), &[channel("system")], after(900)).await;
-        assert_eq!(late, Err(RenewError::Ending(ending)), "{id}");
+        assert_eq!(late, Err(RenewError::Closing(ending)), "{id}");
         let unchanged = connections.get(id).await.unwrap().unwrap();
         assert_eq!((unchanged.principal, unchanged.channels.len()), (ada(), 2), "{id}");
     }
@@ -137,8 +141,8 @@ async fn of_a_renewal_and_an_expiry_at_once_one_wins_and_both_know() {
         let stored = connections.get(id).await.unwrap().unwrap();
         match raced {
             (Ok(()), Ok(None)) => assert_eq!((stored.principal, stored.ending), (renewed(), None)),
-            (Err(RenewError::Ending(Ending::TokenExpired)), Ok(Some(Ending::TokenExpired))) => {
-                assert_eq!((stored.principal, stored.ending), (ada(), Some(Ending::TokenExpired)));
+            (Err(RenewError::Closing(CloseReason::TokenExpired)), Ok(Some(CloseReason::TokenExpired))) => {
+                assert_eq!((stored.principal, stored.ending), (ada(), Some(CloseReason::TokenExpired)));
             }
             raced => panic!("{raced:?}"),
         }
@@ -155,11 +159,11 @@ async fn a_revocation_is_never_lost_to_a_renewal_at_the_same_time() {
     let race = async |id: &String| {
         let new = renewed();
         let renewal = connections.renew(id, &new, &[], now());
-        join(renewal, connections.end(id, Ending::Revoked, now())).await
+        join(renewal, connections.end(id, CloseReason::Revoked, now())).await
     };
     for (id, (renewal, ended)) in ids.iter().zip(join_all(ids.iter().map(race)).await) {
         assert_eq!(ended, Ok(true));
-        assert!(matches!(renewal, Ok(()) | Err(RenewError::Ending(Ending::Revoked))), "{renewal:?}");
-        assert_eq!(connections.get(id).await.unwrap().unwrap().ending, Some(Ending::Revoked));
+        assert!(matches!(renewal, Ok(()) | Err(RenewError::Closing(CloseReason::Revoked))), "{renewal:?}");
+        assert_eq!(connections.get(id).await.unwrap().unwrap().ending, Some(CloseReason::Revoked));
     }
 }
