@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use projections::Timestamp;
 use store::{CloseReason, ConnectError, Connection, Connections, Limits};
+use testing::{TestTable, s};
 
 use crate::{
     acme, ada, after,
     connections::LIMITS,
     faults::Fault,
     quotas::{connection, faulty, total},
-    table::{TestTable, s},
 };
 
 const THREE: Limits = Limits { per_user: 3, ..LIMITS };
