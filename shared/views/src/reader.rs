@@ -1,12 +1,11 @@
 //! From the store to a view.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use futures_util::{StreamExt, TryStreamExt, stream};
 use projections::{ChannelId, Kind, TenantId, Timestamp, View, campaign::CampaignMetrics, system::Pipeline};
 use protocol::Cursor;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use store::{Channels, Consistency, Leases, StoreError};
 
 use crate::ChannelState;
@@ -69,7 +68,7 @@ impl Reader {
         let shown = |view: View| if sees_names { view } else { view.concealed() };
         match channel {
             ChannelId::One(..) => {
-                let state = self.channel(tenant, channel, Consistency::Strong).await?;
+                let state = self.channel(tenant, channel, Consistency::Strong, now).await?;
                 let view = state.view(channel, now);
                 let fingerprint = fingerprint(&view);
                 Ok(render(channel, state.is_known(), state.cursor(), &shown(view), fingerprint))
@@ -82,7 +81,7 @@ impl Reader {
             }
             ChannelId::Only(_) => {
                 let (state, (members, latest), pipeline) = tokio::try_join!(
-                    self.channel(tenant, channel, Consistency::Strong),
+                    self.channel(tenant, channel, Consistency::Strong, now),
                     self.members(tenant, Kind::Campaign, now),
                     self.pipeline(tenant, now),
                 )?;
@@ -101,15 +100,16 @@ impl Reader {
         tenant: &TenantId,
         channel: &ChannelId,
         consistency: Consistency,
+        now: Timestamp,
     ) -> Result<ChannelState, StoreError> {
         let mut state = ChannelState::default();
-        state.update(self.channels.slices(tenant, channel, consistency).await?);
+        state.update(self.channels.slices(tenant, channel, consistency, now).await?);
         Ok(state)
     }
 
     /// The active channels of a kind.
-    pub async fn active(&self, tenant: &TenantId, kind: Kind) -> Result<Active, StoreError> {
-        let mut listed = self.channels.directory(tenant, kind).await?;
+    pub async fn active(&self, tenant: &TenantId, kind: Kind, now: Timestamp) -> Result<Active, StoreError> {
+        let mut listed = self.channels.directory(tenant, kind, now).await?;
         let latest = listed.iter().map(|listed| listed.last_activity).max().unwrap_or_default();
         listed.retain(|listed| listed.active);
         listed.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.channel.cmp(&b.channel)));
@@ -146,10 +146,10 @@ impl Reader {
         kind: Kind,
         now: Timestamp,
     ) -> Result<(Vec<(ChannelState, View)>, Timestamp), StoreError> {
-        let active = self.active(tenant, kind).await?;
+        let active = self.active(tenant, kind, now).await?;
         let members = stream::iter(active.channels)
             .map(|channel| async move {
-                let state = self.channel(tenant, &channel, Consistency::Strong).await?;
+                let state = self.channel(tenant, &channel, Consistency::Strong, now).await?;
                 let view = state.view(&channel, now);
                 Ok::<_, StoreError>((state, view))
             })
@@ -192,16 +192,15 @@ pub fn cursor_over<'a>(states: impl IntoIterator<Item = &'a ChannelState>, lates
 
 /// A number that differs when the view does; the ages in `system` do not count. It is made of the view with its names,
 /// whoever gets to see it. Both the answer to `subscribe` and the publisher make it, and one publisher leaves it to the
-/// next; a standard library that hashes differently costs one message too many.
+/// next, so it is the same in every build: the first 64 bits of the SHA-256 of the view's JSON.
 #[must_use]
 pub fn fingerprint(view: &View) -> u64 {
     let text = match view {
         View::System(health) => serde_json::to_string(&health.clone().with_pipeline(Pipeline::default())),
         view => serde_json::to_string(view),
     };
-    let mut hasher = DefaultHasher::new();
-    text.unwrap_or_default().hash(&mut hasher);
-    hasher.finish()
+    let digest = Sha256::digest(text.unwrap_or_default());
+    digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn render(channel: &ChannelId, is_known: bool, cursor: Cursor, view: &impl Serialize, fingerprint: u64) -> Rendered {

@@ -200,7 +200,7 @@ impl Partition {
         if offset > self.extent.end {
             return Err(ErrorCode::OffsetOutOfRange);
         }
-        while self.batches.admission().is_some_and(|batch| end(batch) <= offset) {
+        while self.batches.front().is_some_and(|batch| end(batch) <= offset) {
             self.drop_oldest();
         }
         self.extent.start = self.extent.start.max(offset);

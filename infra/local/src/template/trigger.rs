@@ -53,6 +53,11 @@ fn mapping(node: &Node, function: String, group: Option<String>) -> Result<Optio
         Some(config) => config.number("MinimumPollers")?,
         None => None,
     };
+    let responses = node.texts("FunctionResponseTypes")?.unwrap_or_default();
+    let reads_responses = responses.iter().any(|response| response == "ReportBatchItemFailures");
+    if reads_responses && pollers.is_none() {
+        return Err(node.error("FunctionResponseTypes", "is for provisioned pollers alone"));
+    }
     let window = node.number("MaximumBatchingWindowInSeconds")?.map(Duration::from_secs);
     Ok(Some(Mapping {
         consumer_group: group.unwrap_or_else(|| topic.clone()),
@@ -61,6 +66,7 @@ fn mapping(node: &Node, function: String, group: Option<String>) -> Result<Optio
         batch_size: node.number("BatchSize")?.unwrap_or(BATCH_SIZE),
         window: window.unwrap_or(WINDOW),
         pollers: pollers.unwrap_or(1),
+        reads_responses,
     }))
 }
 

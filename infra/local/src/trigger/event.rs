@@ -22,6 +22,7 @@ pub(super) struct Source {
 #[derive(Debug)]
 pub(super) struct Encoded {
     pub(super) partition: i32,
+    pub(super) offset: i64,
     pub(super) json: Box<RawValue>,
 }
 
@@ -106,7 +107,7 @@ impl Encoded {
             value: record.value.as_ref().map(|value| BASE64_STANDARD.encode(value)),
             headers: headers.collect(),
         })?;
-        Ok(Self { partition, json })
+        Ok(Self { partition, offset: *offset, json })
     }
 
     /// Its share of the payload, with the comma.

@@ -5,12 +5,14 @@
 mod connections;
 mod directory;
 mod endings;
+mod expiry;
 mod faults;
 mod histories;
 mod leases;
 mod places;
 mod quarantine;
 mod rates;
+mod replays;
 mod revocations;
 mod slices;
 mod subscriptions;
