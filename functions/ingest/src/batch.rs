@@ -4,17 +4,18 @@ use std::collections::HashMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use projections::{BadRecord, ChannelId, Offset, Record, Routed, TenantId, Timestamp, topic};
-use store::{Entry, SliceId, SliceKey};
+use store::{Entry, Quarantined, SliceId, SliceKey};
 
 use crate::envelope::{Envelope, Enveloped, NotAnEvent};
+
+/// The longest key that is kept of a bad record, in bytes.
+const MAX_KEY: usize = 1024;
 
 /// What a batch says, by the slice that it changes.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The topic of its records, for a mapping has one; nothing where there are none.
     pub topic: Option<String>,
-    /// How many records are in it, the bad ones with them.
-    pub records: usize,
     /// Kafka's time of the oldest of them, if it has any.
     pub oldest: Option<Timestamp>,
     /// Words of its records that are none that we know.
@@ -47,6 +48,8 @@ pub struct Bad {
     pub offset: Offset,
     /// Why.
     pub reason: BadRecord,
+    /// Its key; none where that is no base64, or longer than any that partitions are chosen by.
+    pub key: Option<Vec<u8>>,
     /// Its value; as the envelope gave it where that is no base64.
     pub value: Vec<u8>,
 }
@@ -82,9 +85,8 @@ impl Batch {
         let mut places: HashMap<Place<'_>, Gathered> = HashMap::new();
         let mut bad = Vec::new();
         let mut buffer = Vec::new();
-        let (mut records, mut oldest, mut unknown_words) = (0, i64::MAX, 0);
+        let (mut oldest, mut unknown_words) = (i64::MAX, 0);
         for enveloped in envelope.records() {
-            records += 1;
             // Kafka says -1 where it knows no time, and some producers 0.
             if enveloped.timestamp > 0 {
                 oldest = oldest.min(enveloped.timestamp);
@@ -106,7 +108,7 @@ impl Batch {
         let changes = places.into_iter().map(|(place, gathered)| Change::new(place, gathered, reading.epoch)).collect();
         let topic = envelope.records().next().map(|enveloped| enveloped.topic.clone().into_owned());
         let oldest = (oldest < i64::MAX).then(|| Timestamp::from_millis(oldest));
-        Ok(Self { topic, records, oldest, unknown_words, changes, bad })
+        Ok(Self { topic, oldest, unknown_words, changes, bad })
     }
 }
 
@@ -118,6 +120,20 @@ impl Change {
 }
 
 impl Bad {
+    /// What is kept of it, met `now`.
+    #[must_use]
+    pub fn to_keep(&self, now: Timestamp) -> Quarantined {
+        let reason = self.reason.to_string();
+        let kept = Quarantined::new(self.topic.as_str(), self.partition, self.offset, reason, &self.value, now);
+        Quarantined { key: self.key.clone(), ..kept }
+    }
+
+    /// Whether it is of a type that this build does not know: nothing is wrong with it, and a newer build may count it.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.reason, BadRecord::UnknownValue("eventType" | "type"))
+    }
+
     fn new(enveloped: &Enveloped<'_>, reason: BadRecord, decoded: &[u8]) -> Self {
         let value = match reason {
             BadRecord::Envelope(_) => enveloped.base64().unwrap_or_default(),
@@ -128,6 +144,7 @@ impl Bad {
             partition: enveloped.partition,
             offset: enveloped.offset,
             reason,
+            key: enveloped.key_base64().and_then(|key| STANDARD.decode(key).ok()).filter(|key| key.len() <= MAX_KEY),
             value: value.to_vec(),
         }
     }
@@ -141,6 +158,9 @@ fn decode(
     buffer: &mut Vec<u8>,
 ) -> Result<Routed, BadRecord> {
     buffer.clear();
+    if let Some(flaw) = enveloped.flaw {
+        return Err(BadRecord::Envelope(flaw));
+    }
     let base64 = enveloped.base64().ok_or(BadRecord::Empty)?;
     STANDARD.decode_vec(base64, buffer).map_err(|_| BadRecord::Envelope("value is not base64"))?;
     topic::decode(&Record {

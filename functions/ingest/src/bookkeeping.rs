@@ -17,8 +17,16 @@ pub trait Bookkeeping {
         now: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Keeps a record that cannot be counted.
-    fn quarantine(&self, bad: &Quarantined) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Keeps a channel as a whole for as long as what is written now.
+    fn extend(
+        &self,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps the records of one partition that cannot be counted, or counts those that are too many.
+    fn quarantine(&self, bad: &[Quarantined]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Notes when a tenant's last record of a topic was made.
     fn note_records(
@@ -42,7 +50,11 @@ impl Bookkeeping for Channels {
         self.describe(tenant, channel, listing, last_activity, now).await
     }
 
-    async fn quarantine(&self, bad: &Quarantined) -> Result<(), StoreError> {
+    async fn extend(&self, tenant: &TenantId, channel: &ChannelId, now: Timestamp) -> Result<(), StoreError> {
+        self.extend(tenant, channel, now).await
+    }
+
+    async fn quarantine(&self, bad: &[Quarantined]) -> Result<(), StoreError> {
         self.quarantine(bad).await
     }
 

@@ -1,12 +1,12 @@
 //! Storing what a batch says, before it is acknowledged.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    cell::{RefCell, RefMut},
+    collections::{BTreeMap, HashMap},
 };
 
 use futures_util::{StreamExt, stream};
-use projections::{TenantId, Timestamp};
+use projections::{Offset, TenantId, Timestamp};
 use store::{CommitError, Committed, Committer, Quarantined, SliceId, SliceKey, SliceTable, StoreError};
 
 use crate::{
@@ -18,14 +18,18 @@ use crate::{
 /// Slices of a batch that are written at the same time; a write takes some 5 ms, so that 50 campaigns take 10.
 const COMMITS_AT_ONCE: usize = 32;
 
-/// Bad records of a batch that are written at the same time: a batch of nothing else must not take all connections.
+/// Partitions of a batch whose bad records are written at the same time: a batch of nothing else must not take all
+/// connections.
 const QUARANTINED_AT_ONCE: usize = 16;
+
+/// Bad records of a batch that are logged one by one; the others are told in a sum.
+const MAX_LOGGED: usize = 10;
 
 /// Takes batches in. Lives as long as its container and remembers what it wrote last.
 pub struct Intake<S> {
     committer: Committer<S>,
     reading: Reading,
-    last_written: Mutex<LastWritten>,
+    last_written: RefCell<LastWritten>,
 }
 
 /// What has become of a batch's records.
@@ -53,6 +57,19 @@ pub struct Taken {
     pub unknown_words: usize,
     /// Gauges of the slices that have gone below zero, and are shown as 0.
     pub gauges_below_zero: usize,
+    /// Records of a type that this build does not know. They are in quarantine as well, for a newer build.
+    pub unknown: usize,
+}
+
+/// From where a partition has to come again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Resumption {
+    /// Its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: i32,
+    /// The first of its records that is not stored.
+    pub offset: Offset,
 }
 
 /// A batch is not stored as a whole: it must not be acknowledged.
@@ -68,43 +85,48 @@ pub enum IntakeError {
         failed: usize,
         /// One of the failures.
         example: CommitError,
+        /// Which partitions at least have to come again, and from where.
+        resumptions: Vec<Resumption>,
+        /// What has become of the records of all other partitions; nothing where there are none.
+        others: Option<Box<Taken>>,
     },
+}
+
+/// What has become of the records of one slice, or of the bad ones of one partition.
+struct Part<'a> {
+    topic: &'a str,
+    partition: i32,
+    first: Offset,
+    outcome: Result<Taken, CommitError>,
 }
 
 impl<S: SliceTable + Bookkeeping> Intake<S> {
     /// An intake into `storage`.
     pub fn new(storage: S, reading: Reading) -> Self {
-        Self { committer: Committer::new(storage), reading, last_written: Mutex::default() }
+        Self { committer: Committer::new(storage), reading, last_written: RefCell::default() }
     }
 
     /// Stores all that the records of an MSK event say. Once this is `Ok` each record is counted, exactly once, or is
     /// in quarantine.
     pub async fn take(&self, payload: &str, now: Timestamp) -> Result<Taken, IntakeError> {
-        let Batch { topic, records, oldest, unknown_words, changes, bad } = Batch::read(payload, &self.reading, now)?;
-        // One write that fails does not keep the others from being seen: it only brings the batch back.
+        let Batch { topic, oldest, unknown_words, changes, bad } = Batch::read(payload, &self.reading, now)?;
+        let bad = by_partition(bad);
+        // One write that fails does not keep the others from being seen.
         let changed = stream::iter(&changes).map(|change| self.change(change, now)).buffer_unordered(COMMITS_AT_ONCE);
-        let kept = stream::iter(bad).map(|bad| self.quarantine(bad, now)).buffer_unordered(QUARANTINED_AT_ONCE);
-        let (changed, kept): (Vec<_>, Vec<_>) = futures_util::join!(changed.collect(), kept.collect());
+        let kept = stream::iter(&bad).map(|bad| self.quarantine(bad, now)).buffer_unordered(QUARANTINED_AT_ONCE);
+        let (mut parts, kept): (Vec<_>, Vec<_>) = futures_util::join!(changed.collect(), kept.collect());
+        parts.extend(kept);
 
-        let counted = Taken { topic, records, oldest, unknown_words, ..Taken::default() };
-        let mut taken = Taken { slices: changes.len(), quarantined: kept.len(), ..counted };
-        let mut failures: Vec<CommitError> = kept.into_iter().filter_map(|kept| kept.err().map(Into::into)).collect();
-        for changed in changed {
-            match changed {
-                Ok(committed) => taken.add(&committed),
-                Err(error) => failures.push(error),
-            }
+        let taken = Taken { topic, oldest, unknown_words, ..Taken::default() };
+        let result = sum(parts, taken);
+        if result.is_ok() {
+            self.note(&changes, now).await;
         }
-        let failed = failures.len();
-        if let Some(example) = failures.pop() {
-            return Err(IntakeError::NotStored { failed, example });
-        }
-        self.note(&changes, now).await;
-        Ok(taken)
+        result
     }
 
     /// Stores what a batch says of one slice, and logs what an operator has to know of it.
-    async fn change(&self, change: &Change, now: Timestamp) -> Result<Committed, CommitError> {
+    async fn change<'a>(&self, change: &'a Change, now: Timestamp) -> Part<'a> {
         let changed = self.commit(change, now).await;
         let SliceKey { tenant, channel, slice: SliceId { topic, partition, .. } } = &change.key;
         match &changed {
@@ -115,7 +137,8 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
             ),
             Err(error) => tracing::error!(%tenant, %channel, topic, partition, %error, "slice not stored"),
         }
-        changed
+        let first = change.entries.iter().map(|entry| entry.offset).min().unwrap_or_default();
+        Part { topic, partition: *partition, first, outcome: changed.map(Taken::from) }
     }
 
     /// Commits a slice and then lists its channel. Should this end in between, the batch comes again, to a container
@@ -128,7 +151,17 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
             let last_activity = (*latest).min(now);
             self.describe(key, Description { listing: committed.listing.clone(), last_activity }, now).await?;
         }
+        self.extend(key, now).await?;
         Ok(committed)
+    }
+
+    /// Keeps what rests of the channel for as long as what was just written.
+    async fn extend(&self, key: &SliceKey, now: Timestamp) -> Result<(), StoreError> {
+        if !self.last_written().take_turn_to_extend(key, now) {
+            return Ok(());
+        }
+        let extended = self.storage().extend(&key.tenant, &key.channel, now).await;
+        extended.inspect_err(|_| self.last_written().give_turn_back(key))
     }
 
     async fn describe(&self, key: &SliceKey, description: Description, now: Timestamp) -> Result<(), StoreError> {
@@ -140,12 +173,21 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
         Ok(())
     }
 
-    async fn quarantine(&self, bad: Bad, now: Timestamp) -> Result<(), StoreError> {
-        let Bad { topic, partition, offset, reason, value } = bad;
-        tracing::warn!(topic, partition, offset, %reason, "bad record");
-        let bad = Quarantined::new(topic, partition, offset, reason.to_string(), &value, now);
-        let stored = self.storage().quarantine(&bad).await;
-        stored.inspect_err(|error| tracing::error!(%error, "bad record not stored"))
+    /// Keeps the bad records that a batch holds of one partition.
+    async fn quarantine<'a>(&self, bad: &'a [Bad], now: Timestamp) -> Part<'a> {
+        let (topic, partition) = (&bad[0].topic, bad[0].partition);
+        for Bad { offset, reason, .. } in bad.iter().take(MAX_LOGGED) {
+            tracing::warn!(topic, partition, offset, %reason, "bad record");
+        }
+        if let Some(more) = bad.len().checked_sub(MAX_LOGGED).filter(|more| *more > 0) {
+            tracing::warn!(topic, partition, more, "more bad records");
+        }
+        let unknown = bad.iter().filter(|bad| bad.is_unknown()).count();
+        let records: Vec<Quarantined> = bad.iter().map(|bad| bad.to_keep(now)).collect();
+        let kept = self.storage().quarantine(&records).await;
+        let kept = kept.inspect_err(|error| tracing::error!(topic, partition, %error, "bad records not stored"));
+        let taken = Taken { quarantined: bad.len() - unknown, unknown, ..Taken::default() };
+        Part { topic, partition, first: bad[0].offset, outcome: kept.map(|()| taken).map_err(Into::into) }
     }
 
     /// Notes when each topic was last heard of. It counts nothing, so the batch does not depend on it.
@@ -169,8 +211,8 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
         self.committer.table()
     }
 
-    fn last_written(&self) -> MutexGuard<'_, LastWritten> {
-        self.last_written.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_written(&self) -> RefMut<'_, LastWritten> {
+        self.last_written.borrow_mut()
     }
 }
 
@@ -185,12 +227,65 @@ impl IntakeError {
     }
 }
 
-impl Taken {
-    fn add(&mut self, committed: &Committed) {
-        self.applied += committed.applied;
-        self.seen += committed.seen;
-        self.regressed += committed.regressed;
-        self.conflicts += committed.conflicts;
-        self.gauges_below_zero += committed.gauges_below_zero;
+impl From<Committed> for Taken {
+    fn from(committed: Committed) -> Self {
+        let Committed { applied, seen, regressed, conflicts, gauges_below_zero, .. } = committed;
+        Self { slices: 1, applied, seen, regressed, conflicts, gauges_below_zero, ..Self::default() }
     }
+}
+
+impl Taken {
+    fn add(&mut self, part: &Self) {
+        self.records += part.applied + part.seen + part.regressed + part.quarantined + part.unknown;
+        self.slices += part.slices;
+        self.applied += part.applied;
+        self.seen += part.seen;
+        self.regressed += part.regressed;
+        self.conflicts += part.conflicts;
+        self.quarantined += part.quarantined;
+        self.unknown += part.unknown;
+        self.gauges_below_zero += part.gauges_below_zero;
+    }
+}
+
+/// The bad records of each partition, in the order of their offsets.
+fn by_partition(bad: Vec<Bad>) -> Vec<Vec<Bad>> {
+    let mut partitions: BTreeMap<(String, i32), Vec<Bad>> = BTreeMap::new();
+    for bad in bad {
+        partitions.entry((bad.topic.clone(), bad.partition)).or_default().push(bad);
+    }
+    let mut partitions: Vec<_> = partitions.into_values().collect();
+    partitions.iter_mut().for_each(|bad| bad.sort_by_key(|bad| bad.offset));
+    partitions
+}
+
+/// What has become of a batch. A partition of which one part is not stored comes again from that part's first record, and
+/// is not counted: it will be.
+fn sum(parts: Vec<Part<'_>>, empty: Taken) -> Result<Taken, IntakeError> {
+    let mut failed: BTreeMap<(&str, i32), Offset> = BTreeMap::new();
+    for part in parts.iter().filter(|part| part.outcome.is_err()) {
+        let first = failed.entry((part.topic, part.partition)).or_insert(part.first);
+        *first = part.first.min(*first);
+    }
+    let (mut taken, mut are_others, mut failures) = (empty, false, Vec::new());
+    for Part { topic, partition, outcome, .. } in parts {
+        match outcome {
+            Ok(part) if !failed.contains_key(&(topic, partition)) => {
+                taken.add(&part);
+                are_others = true;
+            }
+            Ok(_) => {}
+            Err(error) => failures.push(error),
+        }
+    }
+    let count = failures.len();
+    let Some(example) = failures.pop() else { return Ok(taken) };
+    let resumption =
+        |((topic, partition), offset): ((&str, i32), Offset)| Resumption { topic: topic.to_owned(), partition, offset };
+    Err(IntakeError::NotStored {
+        failed: count,
+        example,
+        resumptions: failed.into_iter().map(resumption).collect(),
+        others: are_others.then(|| Box::new(taken)),
+    })
 }

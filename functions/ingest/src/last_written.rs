@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use projections::{Listing, TenantId, Timestamp};
+use projections::{ChannelId, Listing, TenantId, Timestamp};
 use store::SliceKey;
 
 /// The directory sorts channels by their last activity and needs it no finer.
@@ -11,7 +11,7 @@ const ACTIVITY_STEP: Duration = Duration::from_secs(15);
 /// System health shows seconds since the last record; two seconds of them may be ours.
 const NOTE_STEP: Duration = Duration::from_secs(2);
 
-/// The most slices and the most topics of tenants that are remembered, at some 200 bytes each. What was forgotten is
+/// The most slices, channels and topics of tenants that are remembered, at some 200 bytes each. What was forgotten is
 /// written once more, which changes nothing.
 const MAX_REMEMBERED: usize = 20_000;
 
@@ -29,6 +29,8 @@ pub(crate) struct LastWritten {
     descriptions: HashMap<SliceKey, Description>,
     /// When the last record of a tenant's topic was noted.
     notes: HashMap<(TenantId, String), Timestamp>,
+    /// On which day (UTC) a channel was last extended.
+    extensions: HashMap<(TenantId, ChannelId), i64>,
 }
 
 impl LastWritten {
@@ -53,6 +55,25 @@ impl LastWritten {
         }
         is_due
     }
+
+    /// Whether a channel is to be extended, which the caller then does: once a day.
+    pub(crate) fn take_turn_to_extend(&mut self, key: &SliceKey, now: Timestamp) -> bool {
+        let channel = (key.tenant.clone(), key.channel.clone());
+        let is_due = self.extensions.get(&channel) != Some(&day(now));
+        if is_due {
+            remember(&mut self.extensions, channel, day(now));
+        }
+        is_due
+    }
+
+    /// The channel was not extended after all.
+    pub(crate) fn give_turn_back(&mut self, key: &SliceKey) {
+        self.extensions.remove(&(key.tenant.clone(), key.channel.clone()));
+    }
+}
+
+fn day(now: Timestamp) -> i64 {
+    now.as_seconds().div_euclid(86_400)
 }
 
 /// Forgetting all at once needs no order of use, and costs no more than a container that starts anew.
@@ -100,6 +121,19 @@ mod tests {
         let turns = [0, 1999, 2000, 3999, 4000]
             .map(|millis| last_written.take_turn_to_write(&acme, "t", Timestamp::from_millis(millis)));
         assert_eq!(turns, [true, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_channel_is_extended_by_the_first_of_its_slices_on_each_day_and_again_if_that_failed() {
+        let mut last_written = LastWritten::default();
+        let at = |hours: i64| Timestamp::from_millis(hours * 3_600_000);
+        let other = SliceKey { slice: SliceId { partition: 1, ..key(1).slice }, ..key(1) };
+        assert!(last_written.take_turn_to_extend(&key(1), at(20)));
+        assert!(!last_written.take_turn_to_extend(&other, at(23)));
+        assert!(last_written.take_turn_to_extend(&key(2), at(23)));
+        assert!(last_written.take_turn_to_extend(&other, at(24)));
+        last_written.give_turn_back(&other);
+        assert!(last_written.take_turn_to_extend(&key(1), at(25)));
     }
 
     #[test]

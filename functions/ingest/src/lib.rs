@@ -10,6 +10,7 @@ pub mod handler;
 pub mod intake;
 mod last_written;
 mod metrics;
+pub mod response;
 
 pub use bookkeeping::Bookkeeping;
 pub use envelope::NotAnEvent;

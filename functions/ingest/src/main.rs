@@ -12,6 +12,7 @@ async fn main() -> Result<(), Error> {
         default_tenant: variables.tenant("DEFAULT_TENANT")?,
         epoch: variables.number("TOPIC_EPOCH", 0..=u32::MAX)?,
     };
+    let reads_responses = variables.flag("PARTIAL_RESPONSES")?;
     let retention = variables.days("RETENTION_DAYS")?;
     let channels = Clients::new(variables).await.channels(retention)?;
     // Opens the connection before the first batch comes.
@@ -19,5 +20,6 @@ async fn main() -> Result<(), Error> {
         tracing::warn!(%error, "no connection during init");
     }
     let (intake, metrics) = (Intake::new(channels, reading), Metrics::from_env());
-    lambda_runtime::run(service_fn(|event| handler::handle(&intake, event, clock::now, &metrics))).await
+    let handle = |event| handler::handle(&intake, event, clock::now, &metrics, reads_responses);
+    lambda_runtime::run(service_fn(handle)).await
 }

@@ -10,6 +10,8 @@ use crate::intake::{IntakeError, Taken};
 pub(crate) struct Line<'a> {
     /// What became of its records, or why the batch comes again.
     pub(crate) outcome: &'a Result<Taken, IntakeError>,
+    /// Whether single partitions may come again; those that do not are counted now.
+    pub(crate) reads_responses: bool,
     /// When it came.
     pub(crate) began_at: Timestamp,
     /// When it was stored, or was not.
@@ -22,6 +24,11 @@ impl Entry for Line<'_> {
         match self.outcome {
             Ok(taken) => self.write_taken(taken, writer),
             Err(error) => {
+                if let IntakeError::NotStored { others: Some(others), .. } = error
+                    && self.reads_responses
+                {
+                    self.write_taken(others, writer);
+                }
                 writer.value("error", error.name());
                 writer.value("BatchesFailed", &AsCount::from(1_u64));
             }
@@ -39,6 +46,7 @@ impl Line<'_> {
         writer.value("RecordsApplied", &AsCount::from(taken.applied));
         writer.value("RecordsSeen", &AsCount::from(taken.seen));
         writer.value("RecordsQuarantined", &AsCount::from(taken.quarantined));
+        writer.value("RecordsUnknown", &AsCount::from(taken.unknown));
         writer.value("OffsetRegressions", &AsCount::from(taken.regressed));
         writer.value("CommitConflicts", &AsCount::from(taken.conflicts));
         writer.value("SlicesCommitted", &AsCount::from(taken.slices));

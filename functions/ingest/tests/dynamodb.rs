@@ -30,16 +30,16 @@ async fn a_batch_leaves_a_slice_a_listing_a_note_and_what_is_bad_of_it() {
     }
 
     let channel = "campaign:c".parse().unwrap();
-    let slices = channels.slices(&acme, &channel, Consistency::Strong).await.unwrap();
+    let slices = channels.slices(&acme, &channel, Consistency::Strong, now).await.unwrap();
     assert_eq!(slices.len(), 1);
     let (id, slice) = &slices[0];
     assert_eq!((id.name().as_str(), slice.watermark()), ("3/campaign.events.v1/2", Some(8)));
 
-    let listed = channels.directory(&acme, Kind::Campaign).await.unwrap();
+    let listed = channels.directory(&acme, Kind::Campaign, now).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].name.as_deref(), listed[0].active), (Some("Spring"), false));
 
-    let bad = channels.quarantined("campaign.events.v1", 2, 10).await.unwrap();
+    let bad = channels.quarantined("campaign.events.v1", 2, 10).await.unwrap().records;
     assert_eq!(bad.len(), 1);
     assert_eq!((bad[0].offset, bad[0].value.as_slice()), (9, b"+15550100".as_slice()));
     assert!(!bad[0].reason.contains("555"));

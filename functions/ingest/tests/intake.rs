@@ -1,5 +1,5 @@
 //! Batches into storage that may fail: what is counted, what is quarantined, and when a batch is acknowledged.
-#![expect(clippy::unwrap_used, reason = "clippy knows tests only by their attribute")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows tests only by their attribute")]
 
 mod memory;
 
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ingest::{
     batch::Reading,
-    intake::{Intake, IntakeError, Taken},
+    intake::{Intake, IntakeError, Resumption, Taken},
 };
 use memory::{Fault, Memory};
 use projections::{ChannelId, Id, Kind, Offset, Slice, TenantId, Timestamp, kind};
@@ -114,7 +114,7 @@ async fn real_bad_records_are_quarantined_and_those_around_them_count() {
     let event = include_str!("../../../events/msk-bad-records.json");
     let records = event.matches("\"offset\"").count();
     let taken = intake(&memory).take(event, now()).await.unwrap();
-    assert_eq!((taken.applied, taken.quarantined), (2, records - 2));
+    assert_eq!((taken.applied, taken.quarantined + taken.unknown), (2, records - 2));
     assert_eq!((&seen(&memory, "c-17")["totalAttempts"], &seen(&memory, "c-17")["answered"]), (&json!(1), &json!(1)));
     assert!(memory.state().quarantine.values().all(|bad| !bad.reason.contains("555")));
 }
@@ -137,7 +137,7 @@ async fn partitions_campaigns_and_bad_records_may_be_mixed_in_a_batch() {
         tombstone,
     ];
     let taken = take(&intake(&memory), &batch).await.unwrap();
-    assert_eq!(taken, Taken { slices: 3, applied: 4, quarantined: 4, gauges_below_zero: 3, ..taken_of(8) });
+    assert_eq!(taken, Taken { slices: 3, applied: 4, quarantined: 3, unknown: 1, gauges_below_zero: 3, ..taken_of(8) });
     assert_eq!((&seen(&memory, "a")["totalAttempts"], &seen(&memory, "a")["answered"]), (&json!(2), &json!(1)));
     assert_eq!(seen(&memory, "b")["totalAttempts"], 1);
 
@@ -172,15 +172,16 @@ async fn a_warm_container_writes_a_slice_once_a_batch_and_does_not_read_it() {
         take(&intake, &records).await.unwrap();
     }
     let state = memory.state();
-    assert_eq!((state.reads, state.writes, state.descriptions), (1, 5, 1));
+    assert_eq!((state.reads, state.writes, state.descriptions, state.extensions.len()), (1, 5, 1, 1));
 }
 
 #[tokio::test]
 async fn a_batch_of_which_one_write_failed_is_not_acknowledged_and_counts_once_when_it_comes_again() {
-    // The writes of a batch of two slices and a bad record: two reads, two slices, two descriptions, one quarantine.
+    // The requests of a batch of two slices and a bad record: for each slice a read, a write, a description and an
+    // extension, and one quarantine.
     let batch = [call(0, 1, "a", "call_initiated"), call(1, 1, "b", "call_initiated"), record(0, 2, b"garbage")];
     for fault in [Fault::Before, Fault::After] {
-        for position in 0..7 {
+        for position in 0..9 {
             let memory = Memory::default();
             let intake = intake(&memory);
             let mut faults = vec![None; position];
@@ -253,6 +254,97 @@ async fn when_a_topic_was_last_heard_of_is_noted_but_no_batch_fails_over_it() {
     // The write succeeds, the note does not.
     memory.state().faults = vec![None, Some(Fault::Before)];
     intake.take(&msk_event(&[call(0, 2, "a", "call_queued")]), later).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_channel_is_extended_once_a_day_and_its_batch_comes_again_where_that_fails() {
+    let memory = Memory::default();
+    let intake = intake(&memory);
+    let batch = |offset| msk_event(&[call(0, offset, "a", "call_queued"), call(1, offset, "a", "call_queued")]);
+    for hours in [0, 1, 24] {
+        intake.take(&batch(hours), now().plus(std::time::Duration::from_hours(hours.unsigned_abs()))).await.unwrap();
+    }
+    let extended: Vec<_> = memory.state().extensions.iter().map(|(_, channel, at)| (channel.clone(), *at)).collect();
+    let tomorrow = now().plus(std::time::Duration::from_hours(24));
+    assert_eq!(extended, [("campaign:a".to_owned(), now()), ("campaign:a".to_owned(), tomorrow)]);
+
+    // Of the first slice write and description succeed, and the extension does not.
+    memory.state().faults = vec![None, None, Some(Fault::Before)];
+    let later = now().plus(std::time::Duration::from_hours(48));
+    intake.take(&batch(50), later).await.unwrap_err();
+    memory.state().faults.clear();
+    intake.take(&batch(50), later).await.unwrap();
+    assert_eq!(memory.state().extensions.last().unwrap().2, later);
+}
+
+#[tokio::test]
+async fn a_flood_of_bad_records_is_one_request_and_the_good_ones_count() {
+    let memory = Memory::default();
+    let mut batch: Vec<Value> = (0..10_000).map(|offset| record(0, offset, b"{}")).collect();
+    batch.push(call(0, 10_000, "a", "call_initiated"));
+    let taken = take(&intake(&memory), &batch).await.unwrap();
+    assert_eq!(taken, Taken { slices: 1, applied: 1, quarantined: 10_000, ..taken_of(10_001) });
+    assert_eq!(seen(&memory, "a")["totalAttempts"], 1);
+    assert_eq!(memory.state().quarantines, 1);
+}
+
+#[tokio::test]
+async fn a_record_of_five_megabytes_is_one_like_any_other() {
+    let memory = Memory::default();
+    let note = "x".repeat(5_000_000);
+    let good = format!(r#"{{"eventType":"call_initiated","campaignId":"a","callId":"k","note":"{note}"}}"#);
+    let batch = [
+        call(0, 1, "a", "call_initiated"),
+        record(0, 2, good.as_bytes()),
+        record(0, 3, note.as_bytes()),
+        call(0, 4, "a", "call_initiated"),
+    ];
+    let taken = take(&intake(&memory), &batch).await.unwrap();
+    assert_eq!((taken.applied, taken.quarantined), (3, 1));
+    assert_eq!(seen(&memory, "a")["totalAttempts"], 3);
+    let kept = memory.state().quarantine.values().next().unwrap().clone();
+    assert_eq!((kept.offset, kept.length, kept.value.len()), (3, 5_000_000, store::KEPT_BYTES));
+}
+
+#[tokio::test]
+async fn an_odd_field_of_one_record_is_no_matter_to_the_others() {
+    let memory = Memory::default();
+    let mut batch: Vec<Value> = (0..6).map(|offset| call(0, offset, "a", "call_initiated")).collect();
+    batch[0]["headers"] = json!([null, { "traceparent": null }, { "a": [1, -2] }, { "b": "c" }]);
+    batch[1]["headers"] = Value::Null;
+    batch[2]["key"] = json!({ "id": 1 });
+    batch[3]["timestamp"] = Value::Null;
+    batch[4]["offset"] = json!("4");
+    batch[5]["value"] = json!(7);
+    let taken = take(&intake(&memory), &batch).await.unwrap();
+    assert_eq!((taken.applied, taken.quarantined), (5, 1));
+    assert_eq!(seen(&memory, "a")["totalAttempts"], 5);
+}
+
+#[tokio::test]
+async fn only_partitions_that_are_not_stored_have_to_come_again_and_from_their_first_record_that_is_not() {
+    let batch = [
+        call(0, 10, "a", "call_initiated"),
+        call(0, 11, "b", "call_initiated"),
+        call(0, 12, "a", "call_initiated"),
+        call(1, 5, "a", "call_initiated"),
+        record(2, 7, b"{"),
+    ];
+    let memory = Memory::default();
+    memory.state().unwritable = Some("campaign:b".to_owned());
+    let Err(IntakeError::NotStored { failed, resumptions, others, .. }) = take(&intake(&memory), &batch).await else {
+        panic!("a slice that cannot be written is stored");
+    };
+    let from = |partition, offset| Resumption { topic: TOPIC.to_owned(), partition, offset };
+    assert_eq!((failed, resumptions), (1, vec![from(0, 11)]));
+    // What partition 0 has stored by then comes again and will be seen.
+    let expected = Taken { slices: 1, applied: 1, quarantined: 1, ..taken_of(2) };
+    assert_eq!(others.as_deref(), Some(&expected));
+
+    memory.state().unwritable = None;
+    let again = take(&intake(&memory), &batch[1..3]).await.unwrap();
+    assert_eq!((again.applied, again.seen), (1, 1));
+    assert_eq!((&seen(&memory, "a")["totalAttempts"], &seen(&memory, "b")["totalAttempts"]), (&json!(3), &json!(1)));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use ingest::{
     batch::Reading,
     handler,
     intake::{Intake, IntakeError},
+    response::BatchResponse,
 };
 use lambda_runtime::{Context, LambdaEvent};
 use memory::{Fault, Memory};
@@ -49,10 +50,21 @@ impl Container {
 
     /// Takes a payload in: the outcome, and the one line that it makes.
     async fn handle(&self, payload: &Value) -> (Result<(), IntakeError>, Value) {
+        let (outcome, line) = self.answer(payload, false).await;
+        let nothing = outcome.map(|response| assert!(response.is_none(), "a mapping would take it for success"));
+        (nothing, line)
+    }
+
+    /// Takes a payload in from a mapping that reads responses or does not.
+    async fn answer(
+        &self,
+        payload: &Value,
+        reads_responses: bool,
+    ) -> (Result<Option<BatchResponse>, IntakeError>, Value) {
         let looks = Cell::new(0);
         let clock = || Timestamp::from_millis(BEGAN_AT + looks.replace(looks.get() + 40));
         let event = LambdaEvent::new(serde_json::value::to_raw_value(payload).unwrap(), Context::default());
-        let outcome = handler::handle(&self.intake, event, clock, &self.metrics).await;
+        let outcome = handler::handle(&self.intake, event, clock, &self.metrics, reads_responses).await;
         let mut lines = std::mem::take(&mut *self.lines.lock().unwrap());
         assert_eq!(lines.len(), 1, "one line a batch: {lines:?}");
         (outcome, lines.remove(0))
@@ -104,6 +116,7 @@ async fn a_batch_that_is_stored_makes_one_line_that_says_what_became_of_its_reco
                 {"Name": "RecordsApplied", "Unit": "Count"},
                 {"Name": "RecordsSeen", "Unit": "Count"},
                 {"Name": "RecordsQuarantined", "Unit": "Count"},
+                {"Name": "RecordsUnknown", "Unit": "Count"},
                 {"Name": "OffsetRegressions", "Unit": "Count"},
                 {"Name": "CommitConflicts", "Unit": "Count"},
                 {"Name": "SlicesCommitted", "Unit": "Count"},
@@ -117,6 +130,7 @@ async fn a_batch_that_is_stored_makes_one_line_that_says_what_became_of_its_reco
             "RecordsApplied": 3,
             "RecordsSeen": 1,
             "RecordsQuarantined": 1,
+            "RecordsUnknown": 0,
             "OffsetRegressions": 0,
             "CommitConflicts": 0,
             "SlicesCommitted": 2,
@@ -156,6 +170,37 @@ async fn writers_that_meet_and_topics_made_again_are_counted() {
     assert_eq!((&line["CommitConflicts"], &line["RecordsApplied"]), (&json!(1), &json!(1)));
     let (_, line) = one.handle(&msk_event(&[call(0, BEGAN_AT - 1)])).await;
     assert_eq!((&line["OffsetRegressions"], &line["RecordsSeen"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_mapping_that_reads_responses_is_told_which_partition_has_to_come_again_and_the_others_count() {
+    let container = Container::start();
+    let other = record(1, 7, BEGAN_AT, r#"{"eventType":"call_queued","campaignId":"d"}"#);
+    let batch = msk_event(&[call(5, BEGAN_AT), call(6, BEGAN_AT), other]);
+    container.memory.state().unwritable = Some("campaign:c".to_owned());
+    let (outcome, line) = container.answer(&batch, true).await;
+    assert_eq!(
+        serde_json::to_value(outcome.unwrap()).unwrap(),
+        json!({"batchItemFailures": [{"itemIdentifier": {"partition": "campaign.events.v1-0", "offset": 5}}]})
+    );
+    let counted = ["RecordsIn", "RecordsApplied", "BatchesFailed"].map(|metric| line[metric].as_u64());
+    assert_eq!((counted, &line["error"]), ([Some(1), Some(1), Some(1)], &json!("NotStored")));
+
+    let (outcome, line) = container.answer(&msk_event(&[call(5, BEGAN_AT)]), true).await;
+    assert!(outcome.is_err(), "nothing is to be acknowledged");
+    assert_eq!(line.get("RecordsIn"), None);
+    container.memory.state().unwritable = None;
+    let (outcome, _) = container.answer(&batch, true).await;
+    assert_eq!(serde_json::to_value(outcome.unwrap()).unwrap(), json!({"batchItemFailures": []}));
+}
+
+#[tokio::test]
+async fn records_of_an_unknown_type_are_told_from_bad_ones() {
+    let container = Container::start();
+    let transferred = record(0, 4, BEGAN_AT, r#"{"eventType":"call_transferred","campaignId":"c"}"#);
+    let (_, line) = container.handle(&msk_event(&[transferred, record(0, 5, BEGAN_AT, "{}")])).await;
+    assert_eq!((&line["RecordsUnknown"], &line["RecordsQuarantined"]), (&json!(1), &json!(1)));
+    assert_eq!(container.memory.state().quarantine.len(), 2);
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         due.retain(|place| self.board.poster(*place).is_due(now));
         if is_overview {
             self.overview_at = now.plus(self.desk.overview_interval);
-            self.read_rosters().await;
+            self.read_rosters(now).await;
             due.extend(self.rosters.values().flat_map(Roster::places));
         }
         self.read_channels(due, now).await;
@@ -189,14 +189,14 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         Ok(())
     }
 
-    async fn read_rosters(&mut self) {
+    async fn read_rosters(&mut self, now: Timestamp) {
         let mut wanted = self.audience.collections();
         wanted.extend(self.system_tenants().into_iter().map(|tenant| (tenant, Kind::Campaign)));
         self.rosters.retain(|key, _| wanted.contains(key));
         let reader = &self.desk.reader;
         let mut reads = stream::iter(wanted)
             .map(async |(tenant, kind)| {
-                let active = reader.active(&tenant, kind).await;
+                let active = reader.active(&tenant, kind, now).await;
                 (tenant, kind, active)
             })
             .buffer_unordered(READS);
@@ -222,7 +222,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         let channels = &self.desk.channels;
         let mut reads = stream::iter(keys)
             .map(async |(place, (tenant, channel))| {
-                (place, channels.slices(&tenant, &channel, Consistency::Eventual).await)
+                (place, channels.slices(&tenant, &channel, Consistency::Eventual, now).await)
             })
             .buffer_unordered(READS);
         while let Some((place, read)) = reads.next().await {
@@ -239,7 +239,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
             .map(async |tenant| {
                 let system = ChannelId::system();
                 let read = tokio::try_join!(
-                    channels.slices(&tenant, &system, Consistency::Eventual),
+                    channels.slices(&tenant, &system, Consistency::Eventual, now),
                     reader.pipeline(&tenant, now),
                 );
                 (tenant, read)

@@ -11,6 +11,7 @@ mod batch;
 mod event;
 mod poller;
 mod reader;
+mod response;
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,6 +34,9 @@ pub(crate) struct Mapping {
     pub(crate) window: Duration,
     /// How many invocations run at a time; the partitions are shared among them.
     pub(crate) pollers: usize,
+    /// Whether it reads from the function's response which partitions have to come again (`ReportBatchItemFailures`). One
+    /// that does not takes every response for success.
+    pub(crate) reads_responses: bool,
     /// The consumer group that the mapping would commit its offsets to. Here nothing is committed; see the module.
     pub(crate) consumer_group: String,
 }

@@ -70,6 +70,12 @@ impl Variables {
         })
     }
 
+    /// Whether something is so: `true` or `false`.
+    pub fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {
+        let expected = || "true or false".to_owned();
+        self.required(name)?.parse().map_err(|_| ConfigError::Invalid { name, expected: expected() })
+    }
+
     /// A duration in milliseconds, within bounds.
     pub fn duration_ms(&self, name: &'static str, bounds: RangeInclusive<u64>) -> Result<Duration, ConfigError> {
         self.number(name, bounds).map(Duration::from_millis)
@@ -114,6 +120,7 @@ mod tests {
             "TICK_MS" => Some("100".to_owned()),
             "WORD" => Some("soon".to_owned()),
             "SHARDS" => Some("0".to_owned()),
+            "ON" => Some("true".to_owned()),
             _ => None,
         },
     };
@@ -133,5 +140,7 @@ mod tests {
         let error = VARIABLES.number("WORD", 1..=10_u32).unwrap_err();
         assert_eq!(error.to_string(), "the environment variable WORD is not a number from 1 to 10");
         assert!(VARIABLES.shards().is_err());
+        assert_eq!(VARIABLES.flag("ON"), Ok(true));
+        assert!(VARIABLES.flag("WORD").is_err());
     }
 }

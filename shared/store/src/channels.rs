@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use projections::Timestamp;
 
-use crate::{StoreError, table::Table};
+use crate::{StoreError, expiry, table::Table};
 
 /// The table of channels: slices, directory, quarantine and when each topic was last heard of. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -15,8 +15,8 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// The table of this name. Items of a channel expire `retention` after their last write, which has to be later than
-    /// Kafka forgets its records: a record that comes again after its slice has gone is counted again.
+    /// The table of this name. A channel expires as a whole, `retention` after the day of its last record, which has to be
+    /// later than Kafka forgets its records: a record that comes again after its slice has gone is counted again.
     #[must_use]
     pub fn new(client: Client, table: String, retention: Option<Duration>) -> Self {
         Self { table: Table::new(client, table), retention }
@@ -29,6 +29,6 @@ impl Channels {
 
     /// When what is written `now` expires, in seconds since the epoch.
     pub(crate) fn expiry(&self, now: Timestamp) -> Option<i64> {
-        self.retention.map(|retention| now.plus(retention).as_seconds())
+        self.retention.map(|retention| expiry::expiry(retention, now))
     }
 }

@@ -1,10 +1,6 @@
 //! Committing a slice: records and watermark in one conditional write, so that each record counts exactly once.
 
-use std::{
-    future::Future,
-    num::NonZeroUsize,
-    sync::{Mutex, PoisonError},
-};
+use std::{cell::RefCell, future::Future, num::NonZeroUsize};
 
 use lru::LruCache;
 use projections::{Event, Fold, Listing, Offset, Slice, Timestamp};
@@ -21,10 +17,11 @@ const MAX_ROUNDS: usize = 8;
 
 /// Where slices are stored. [`Channels`](crate::Channels) is the real one; tests put faults in between.
 pub trait SliceTable {
-    /// The slice as it is stored, if it is.
-    fn read(&self, key: &SliceKey) -> impl Future<Output = Result<Option<Slice>, StoreError>> + Send;
+    /// The slice as it is stored, if it is and has not expired.
+    fn read(&self, key: &SliceKey, now: Timestamp) -> impl Future<Output = Result<Option<Slice>, StoreError>> + Send;
 
-    /// Stores the slice if the watermark that is stored is the expected one; `None` expects that there is no slice.
+    /// Stores the slice if the watermark that is stored is the expected one; `None` expects that there is no slice, or one
+    /// that has expired.
     fn write_if(
         &self,
         key: &SliceKey,
@@ -98,13 +95,13 @@ pub enum CommitError {
 /// Commits slices, and remembers those that it wrote last: the usual batch then costs one write per slice and no read.
 pub struct Committer<T> {
     table: T,
-    warm: Mutex<LruCache<SliceKey, Slice>>,
+    warm: RefCell<LruCache<SliceKey, Slice>>,
 }
 
 impl<T: SliceTable> Committer<T> {
     /// A committer that remembers nothing yet.
     pub fn new(table: T) -> Self {
-        Self { table, warm: Mutex::new(LruCache::new(MAX_WARM_SLICES)) }
+        Self { table, warm: RefCell::new(LruCache::new(MAX_WARM_SLICES)) }
     }
 
     /// Where the slices are stored.
@@ -126,7 +123,7 @@ impl<T: SliceTable> Committer<T> {
         let was_warm = warm.is_some();
         let mut slice = match warm {
             Some(slice) => slice,
-            None => self.table.read(key).await?.unwrap_or_else(|| key.channel.kind().empty_slice()),
+            None => self.table.read(key, now).await?.unwrap_or_else(|| key.channel.kind().empty_slice()),
         };
         for conflicts in 0..MAX_ROUNDS {
             let expected = slice.watermark();
@@ -159,11 +156,11 @@ impl<T: SliceTable> Committer<T> {
     }
 
     fn take_warm(&self, key: &SliceKey) -> Option<Slice> {
-        self.warm.lock().unwrap_or_else(PoisonError::into_inner).pop(key)
+        self.warm.borrow_mut().pop(key)
     }
 
     fn keep_warm(&self, key: SliceKey, slice: Slice) {
-        self.warm.lock().unwrap_or_else(PoisonError::into_inner).put(key, slice);
+        self.warm.borrow_mut().put(key, slice);
     }
 }
 

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 
 use projections::{ChannelId, Offset, TenantId};
 
+use crate::Quarantined;
+
 /// Which Kafka partition a slice is fed by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SliceId {
@@ -113,9 +115,23 @@ pub(crate) fn topics(tenant: &TenantId) -> String {
     format!("{tenant}#topics")
 }
 
-/// The partition that holds the bad records of a Kafka partition.
-pub(crate) fn quarantine(topic: &str, partition: i32) -> String {
-    format!("quarantine#{topic}#{partition}")
+/// Over how many keys the bad records of a Kafka partition are spread.
+pub(crate) const QUARANTINE_SPREAD: Offset = 8;
+
+/// The partitions that hold the bad records of a Kafka partition. In the last one each item is one record: so they were
+/// written at first.
+pub(crate) fn quarantine(topic: &str, partition: i32) -> impl Iterator<Item = String> {
+    let at_first = format!("quarantine#{topic}#{partition}");
+    let spread = (0..QUARANTINE_SPREAD).map({
+        let at_first = at_first.clone();
+        move |n| format!("{at_first}#{n}")
+    });
+    spread.chain([at_first])
+}
+
+/// The partition that knows which bad records of a Kafka partition were sent again.
+pub(crate) fn replays(topic: &str, partition: i32) -> String {
+    format!("quarantine#{topic}#{partition}#replays")
 }
 
 /// The partition that holds a shard's connections, and what its publisher keeps.
@@ -136,9 +152,17 @@ impl Key {
         Self { pk: topics(tenant), sk: topic.to_owned() }
     }
 
-    pub(crate) fn quarantined(topic: &str, partition: i32, offset: Offset) -> Self {
+    /// Bad records by the offset of the first, and by what tells them apart from others that begin there.
+    pub(crate) fn quarantined(topic: &str, partition: i32, offset: Offset, identity: &str) -> Self {
+        let place = offset.rem_euclid(QUARANTINE_SPREAD);
         // As wide as the greatest offset, so that keys sort as offsets do.
-        Self { pk: quarantine(topic, partition), sk: format!("{offset:019}") }
+        Self { pk: format!("quarantine#{topic}#{partition}#{place}"), sk: format!("{offset:019}#{identity}") }
+    }
+
+    /// Whether a bad record was sent again.
+    pub(crate) fn replay(record: &Quarantined) -> Self {
+        let Quarantined { topic, partition, offset, sha256, .. } = record;
+        Self { pk: replays(topic, *partition), sk: format!("{offset:019}#{sha256}") }
     }
 
     /// A connection by its id, or one of the shard's own items.
@@ -198,7 +222,7 @@ mod tests {
 
     #[test]
     fn quarantined_records_sort_by_offset() {
-        let sk = |offset| Key::quarantined("t", 0, offset).sk;
+        let sk = |offset| Key::quarantined("t", 0, offset, "9f86").sk;
         assert!(sk(9) < sk(10) && sk(10) < sk(Offset::MAX));
     }
 

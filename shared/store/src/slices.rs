@@ -4,6 +4,7 @@ use projections::{ChannelId, Kind, Offset, Slice, TenantId, Timestamp};
 
 use crate::{
     Channels, SliceId, SliceKey, SliceTable, StoreError, WriteError,
+    expiry::{LIVES, VACANT, is_expired},
     keys::{self, Key},
     table::{Conditional, Item, Range, Reading, key_of, number, to_item},
 };
@@ -18,12 +19,14 @@ pub enum Consistency {
 }
 
 impl Channels {
-    /// Every slice of a channel, of all epochs: what was counted before a topic was made again still counts.
+    /// Every slice of a channel that has not expired, of all epochs: what was counted before a topic was made again still
+    /// counts.
     pub async fn slices(
         &self,
         tenant: &TenantId,
         channel: &ChannelId,
         consistency: Consistency,
+        now: Timestamp,
     ) -> Result<Vec<(SliceId, Slice)>, StoreError> {
         let reading = Reading { is_consistent: consistency == Consistency::Strong, ..Reading::default() };
         let pk = keys::channel(tenant, channel);
@@ -31,6 +34,7 @@ impl Channels {
         let items = self.table.query(&pk, Range::StartingWith(keys::SLICE), reading, usize::MAX).await?;
         items
             .into_iter()
+            .filter(|item| !is_expired(item, now))
             .map(|item| {
                 let id = item.get("sk").and_then(|sk| sk.as_s().ok()).and_then(|sk| sk.parse().ok());
                 let id = id.ok_or_else(|| corrupt(&item, "its sort key names no slice"))?;
@@ -41,8 +45,8 @@ impl Channels {
 }
 
 impl SliceTable for Channels {
-    async fn read(&self, key: &SliceKey) -> Result<Option<Slice>, StoreError> {
-        let item = self.table.get(&Key::slice(key)).await?;
+    async fn read(&self, key: &SliceKey, now: Timestamp) -> Result<Option<Slice>, StoreError> {
+        let item = self.table.get(&Key::slice(key)).await?.filter(|item| !is_expired(item, now));
         item.map(|item| read(key.channel.kind(), item)).transpose()
     }
 
@@ -56,11 +60,13 @@ impl SliceTable for Channels {
         let mut item = to_item(slice)?;
         item.insert("version".to_owned(), number(slice.kind().version()));
         item.extend(self.expiry(now).map(|ttl| ("ttl".to_owned(), number(ttl))));
-        let condition = if expected.is_some() { "#offset = :expected" } else { "attribute_not_exists(#pk)" };
+        let condition = expected.map_or_else(|| VACANT.to_owned(), |_| format!("#offset = :expected AND {LIVES}"));
         let values = expected.map(|offset| (":expected", number(offset)));
-        match self.table.put_if(&Key::slice(key), item, condition, values).await? {
+        let values = values.into_iter().chain([(":now", number(now.as_seconds()))]);
+        match self.table.put_if(&Key::slice(key), item, &condition, values).await? {
             Conditional::Met(_) => Ok(()),
             Conditional::Failed(stored) => {
+                let stored = stored.filter(|item| !is_expired(item, now));
                 let stored = stored.map(|item| read(key.channel.kind(), item)).transpose()?;
                 Err(WriteError::Conflict(stored.map(Box::new)))
             }

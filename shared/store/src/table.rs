@@ -319,8 +319,13 @@ pub(crate) fn number_of(item: &Item, attribute: &str) -> Result<u64, StoreError>
     value.ok_or_else(|| StoreError::Corrupt { key: key_of(item), reason: format!("no number is its {attribute}") })
 }
 
-/// The keys of an item that was read, for an error to name.
-pub(crate) fn key_of(item: &Item) -> String {
+/// The key of an item that was read.
+pub(crate) fn addressed_by(item: &Item) -> Key {
     let part = |name| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
-    Key { pk: part("pk"), sk: part("sk") }.to_string()
+    Key { pk: part("pk"), sk: part("sk") }
+}
+
+/// The key of an item that was read, for an error to name.
+pub(crate) fn key_of(item: &Item) -> String {
+    addressed_by(item).to_string()
 }

@@ -1,7 +1,5 @@
 //! From the store to a view.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use futures_util::{StreamExt, TryStreamExt, stream};
 use projections::{
     ChannelId, Kind, TenantId, Timestamp, View,
@@ -11,6 +9,7 @@ use projections::{
 use protocol::Cursor;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use store::{Channels, Consistency, Leases, Listed, StoreError};
 
 use crate::ChannelState;
@@ -73,21 +72,21 @@ impl Reader {
         let shown = |view: View| if sees_names { view } else { view.concealed() };
         match channel {
             ChannelId::One(..) => {
-                let state = self.channel(tenant, channel, Consistency::Strong).await?;
+                let state = self.channel(tenant, channel, Consistency::Strong, now).await?;
                 let view = state.view(channel, now);
                 let fingerprint = fingerprint(&view);
                 Ok(render(channel, state.is_known(), state.cursor(), &shown(view), fingerprint))
             }
             ChannelId::All(kind) => {
-                let (members, latest) = self.members(tenant, self.active(tenant, *kind).await?, now).await?;
+                let (members, latest) = self.members(tenant, self.active(tenant, *kind, now).await?, now).await?;
                 let cursor = cursor_over(members.iter().map(|(state, _)| state), latest);
                 let views: Vec<View> = members.into_iter().map(|(_, view)| shown(view)).collect();
                 Ok(render(channel, true, cursor, &views, 0))
             }
             ChannelId::Only(_) => {
-                let campaigns = async { self.members(tenant, self.active(tenant, Kind::Campaign).await?, now).await };
+                let campaigns = async { self.members(tenant, self.active(tenant, Kind::Campaign, now).await?, now).await };
                 let (state, (members, latest), pipeline) = tokio::try_join!(
-                    self.channel(tenant, channel, Consistency::Strong),
+                    self.channel(tenant, channel, Consistency::Strong, now),
                     campaigns,
                     self.pipeline(tenant, now),
                 )?;
@@ -111,7 +110,7 @@ impl Reader {
     ) -> Result<Rendered, StoreError> {
         let of_status =
             |listed: &Listed| listed.status.as_deref().unwrap_or(Status::Active.as_str()) == status.as_str();
-        let listed = self.listed(tenant, Kind::Campaign, of_status).await?;
+        let listed = self.listed(tenant, Kind::Campaign, of_status, now).await?;
         let (members, latest) = self.members(tenant, listed, now).await?;
         let cursor = cursor_over(members.iter().map(|(state, _)| state), latest);
         let shown = members.into_iter().map(|(_, view)| if sees_names { view } else { view.concealed() });
@@ -125,15 +124,16 @@ impl Reader {
         tenant: &TenantId,
         channel: &ChannelId,
         consistency: Consistency,
+        now: Timestamp,
     ) -> Result<ChannelState, StoreError> {
         let mut state = ChannelState::default();
-        state.update(self.channels.slices(tenant, channel, consistency).await?);
+        state.update(self.channels.slices(tenant, channel, consistency, now).await?);
         Ok(state)
     }
 
     /// The channels of a kind that their collection shows.
-    pub async fn active(&self, tenant: &TenantId, kind: Kind) -> Result<Active, StoreError> {
-        self.listed(tenant, kind, Listed::is_shown).await
+    pub async fn active(&self, tenant: &TenantId, kind: Kind, now: Timestamp) -> Result<Active, StoreError> {
+        self.listed(tenant, kind, Listed::is_shown, now).await
     }
 
     /// The channels of a kind that are wanted.
@@ -142,8 +142,9 @@ impl Reader {
         tenant: &TenantId,
         kind: Kind,
         is_wanted: impl Fn(&Listed) -> bool,
+        now: Timestamp,
     ) -> Result<Active, StoreError> {
-        let mut listed = self.channels.directory(tenant, kind).await?;
+        let mut listed = self.channels.directory(tenant, kind, now).await?;
         let latest = listed.iter().map(|listed| listed.last_activity).max().unwrap_or_default();
         listed.retain(is_wanted);
         listed.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.channel.cmp(&b.channel)));
@@ -182,7 +183,7 @@ impl Reader {
     ) -> Result<(Vec<(ChannelState, View)>, Timestamp), StoreError> {
         let members = stream::iter(listed.channels)
             .map(|channel| async move {
-                let state = self.channel(tenant, &channel, Consistency::Strong).await?;
+                let state = self.channel(tenant, &channel, Consistency::Strong, now).await?;
                 let view = state.view(&channel, now);
                 Ok::<_, StoreError>((state, view))
             })
@@ -225,16 +226,15 @@ pub fn cursor_over<'a>(states: impl IntoIterator<Item = &'a ChannelState>, lates
 
 /// A number that differs when the view does; the ages in `system` do not count. It is made of the view with its names,
 /// whoever gets to see it. Both the answer to `subscribe` and the publisher make it, and one publisher leaves it to the
-/// next; a standard library that hashes differently costs one message too many.
+/// next, so it is the same in every build: the first 64 bits of the SHA-256 of the view's JSON.
 #[must_use]
 pub fn fingerprint(view: &View) -> u64 {
     let text = match view {
         View::System(health) => serde_json::to_string(&health.clone().with_pipeline(Pipeline::default())),
         view => serde_json::to_string(view),
     };
-    let mut hasher = DefaultHasher::new();
-    text.unwrap_or_default().hash(&mut hasher);
-    hasher.finish()
+    let digest = Sha256::digest(text.unwrap_or_default());
+    digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn render(channel: &ChannelId, is_known: bool, cursor: Cursor, view: &impl Serialize, fingerprint: u64) -> Rendered {

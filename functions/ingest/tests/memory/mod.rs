@@ -19,9 +19,14 @@ pub(crate) struct State {
     pub(crate) quarantine: BTreeMap<(String, i32, Offset), Quarantined>,
     pub(crate) directory: BTreeMap<(TenantId, String), Option<Listing>>,
     pub(crate) notes: BTreeMap<(TenantId, String), Timestamp>,
+    /// Channels that were extended, and when.
+    pub(crate) extensions: Vec<(TenantId, String, Timestamp)>,
+    /// A channel whose slices cannot be written.
+    pub(crate) unwritable: Option<String>,
     pub(crate) reads: usize,
     pub(crate) writes: usize,
     pub(crate) descriptions: usize,
+    pub(crate) quarantines: usize,
     /// What becomes of the next requests, first to last; those after them succeed.
     pub(crate) faults: Vec<Option<Fault>>,
 }
@@ -56,7 +61,7 @@ impl Memory {
 }
 
 impl SliceTable for Memory {
-    async fn read(&self, key: &SliceKey) -> Result<Option<Slice>, StoreError> {
+    async fn read(&self, key: &SliceKey, _: Timestamp) -> Result<Option<Slice>, StoreError> {
         self.request(|state| {
             state.reads += 1;
             state.slices.get(key).cloned()
@@ -71,6 +76,9 @@ impl SliceTable for Memory {
         _: Timestamp,
     ) -> Result<(), WriteError> {
         self.request(|state| {
+            if state.unwritable.as_deref() == Some(key.channel.to_string().as_str()) {
+                return Err(StoreError::Unavailable("throttled".into()).into());
+            }
             let stored = state.slices.get(key);
             if stored.and_then(Slice::watermark) != expected {
                 return Err(WriteError::Conflict(stored.cloned().map(Box::new)));
@@ -97,9 +105,16 @@ impl Bookkeeping for Memory {
         })
     }
 
-    async fn quarantine(&self, bad: &Quarantined) -> Result<(), StoreError> {
+    async fn extend(&self, tenant: &TenantId, channel: &ChannelId, now: Timestamp) -> Result<(), StoreError> {
+        self.request(|state| state.extensions.push((tenant.clone(), channel.to_string(), now)))
+    }
+
+    async fn quarantine(&self, bad: &[Quarantined]) -> Result<(), StoreError> {
         self.request(|state| {
-            state.quarantine.insert((bad.topic.clone(), bad.partition, bad.offset), bad.clone());
+            state.quarantines += 1;
+            for bad in bad {
+                state.quarantine.insert((bad.topic.clone(), bad.partition, bad.offset), bad.clone());
+            }
         })
     }
 

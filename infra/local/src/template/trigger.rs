@@ -55,6 +55,11 @@ fn mapping(node: &Node, function: String, group: Option<String>) -> Result<Optio
     if !(1..=MAX_BATCH_SIZE).contains(&batch_size) {
         return Err(node.error("BatchSize", format!("is not from 1 to {MAX_BATCH_SIZE}")));
     }
+    let responses = node.texts("FunctionResponseTypes")?.unwrap_or_default();
+    let reads_responses = responses.iter().any(|response| response == "ReportBatchItemFailures");
+    if reads_responses && pollers.is_none() {
+        return Err(node.error("FunctionResponseTypes", "is for provisioned pollers alone"));
+    }
     let window = node.number("MaximumBatchingWindowInSeconds")?.map(Duration::from_secs);
     Ok(Some(Mapping {
         consumer_group: group.unwrap_or_else(|| topic.clone()),
@@ -63,6 +68,7 @@ fn mapping(node: &Node, function: String, group: Option<String>) -> Result<Optio
         batch_size,
         window: window.unwrap_or(WINDOW),
         pollers: pollers.unwrap_or(1),
+        reads_responses,
     }))
 }
 

@@ -39,6 +39,10 @@ impl Batch {
     pub(super) fn records(&self) -> &[Encoded] {
         &self.records
     }
+
+    pub(super) fn into_records(self) -> Vec<Encoded> {
+        self.records
+    }
 }
 
 #[cfg(test)]
@@ -50,7 +54,7 @@ mod tests {
     fn record(offset: i64, bytes: usize) -> Encoded {
         // As many bytes with its quotes and the comma that follows.
         let json = format!("\"{offset:x<width$}\"", width = bytes - 3);
-        Encoded { partition: 0, json: RawValue::from_string(json).unwrap() }
+        Encoded { partition: 0, offset, json: RawValue::from_string(json).unwrap() }
     }
 
     fn offset(record: &Encoded) -> i64 {

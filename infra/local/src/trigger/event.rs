@@ -25,6 +25,7 @@ pub(super) struct Source {
 #[derive(Debug)]
 pub(super) struct Encoded {
     pub(super) partition: i32,
+    pub(super) offset: i64,
     pub(super) json: Box<RawValue>,
 }
 
@@ -113,7 +114,7 @@ impl Encoded {
             value: message.payload().map(|value| BASE64_STANDARD.encode(value)),
             headers: headers.collect(),
         })?;
-        Ok(Self { partition: message.partition(), json })
+        Ok(Self { partition: message.partition(), offset: message.offset(), json })
     }
 
     /// Its share of the payload, with the comma.

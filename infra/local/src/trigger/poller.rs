@@ -1,6 +1,9 @@
 //! Makes batches of what was read, and delivers each until it succeeds.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use anyhow::bail;
 use tokio::{
@@ -13,6 +16,7 @@ use super::{
     Mapping,
     batch::{Batch, MAX_PAYLOAD_BYTES},
     event::{Encoded, Source},
+    response,
 };
 use crate::{
     backoff::Backoff,
@@ -44,9 +48,16 @@ impl<I: Invoke> Poller<I> {
 
     /// Delivers until `stop`; a batch on its way then is not awaited, as it would be delivered again anyway.
     pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut backoff = Backoff::default();
         let delivering = async {
             while let Some(batch) = self.gather().await {
-                self.deliver(&batch).await?;
+                let failed = self.deliver(&batch).await?;
+                if !failed.is_empty() {
+                    self.put_back(batch, &failed);
+                    tokio::time::sleep(backoff.next_pause()).await;
+                } else {
+                    backoff.reset();
+                }
             }
             Ok(())
         };
@@ -81,13 +92,32 @@ impl<I: Invoke> Poller<I> {
         }
     }
 
-    async fn deliver(&self, batch: &Batch) -> anyhow::Result<()> {
+    /// What has failed of a batch comes again before anything that follows it in its partition.
+    fn put_back(&mut self, batch: Batch, failed: &BTreeMap<i32, i64>) {
+        let is_failed = |record: &Encoded| failed.get(&record.partition).is_some_and(|first| record.offset >= *first);
+        for record in batch.into_records().into_iter().filter(is_failed).rev() {
+            self.waiting.push_front(record);
+        }
+    }
+
+    /// Delivers a batch until it is acknowledged; which partitions have to come again all the same, and from where.
+    async fn deliver(&self, batch: &Batch) -> anyhow::Result<BTreeMap<i32, i64>> {
         let payload = self.source.payload(batch.records())?;
         let Mapping { topic, function, .. } = &self.mapping;
         let mut backoff = Backoff::default();
         loop {
             match self.invoker.invoke(function, payload.clone()).await {
-                Ok(_) => return Ok(()),
+                Ok(_) if !self.mapping.reads_responses => return Ok(BTreeMap::new()),
+                Ok(response) => match response::failed(&response, topic, batch.records()) {
+                    Ok(failed) => return Ok(failed),
+                    Err(unreadable) => {
+                        let pause = backoff.next_pause();
+                        tracing::warn!(
+                            "{function} on a batch from {topic}: {unreadable}; delivering it again in {pause:?}"
+                        );
+                        tokio::time::sleep(pause).await;
+                    }
+                },
                 // `stop` is about to say so too.
                 Err(InvokeError::ShuttingDown) => std::future::pending().await,
                 Err(InvokeError::Unknown) => bail!("{topic} triggers {function}, but there is no such function"),

@@ -81,6 +81,7 @@ fn mapping(batch_size: usize, pollers: usize) -> Mapping {
         batch_size,
         window: Duration::ZERO,
         pollers,
+        reads_responses: false,
         consumer_group: "g".to_owned(),
     }
 }
@@ -129,6 +130,65 @@ async fn a_failed_batch_comes_again_before_anything_that_follows_it() {
     in_order_from_the_first(&function.accepted());
     assert!(invocations.iter().all(|seen| seen.values().map(Vec::len).sum::<usize>() <= 10));
     assert_eq!(function.most_running.load(Ordering::SeqCst), 1);
+}
+
+/// A function that stores nothing of partition 0 the first three times, and says so in its response.
+#[derive(Default)]
+struct Partial(Faulty);
+
+impl Invoke for Partial {
+    async fn invoke(&self, function: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
+        self.0.invoke(function, payload).await?;
+        let invocations = self.0.invocations();
+        match invocations.last().unwrap().get(&0) {
+            Some(offsets) if invocations.iter().filter(|seen| seen.contains_key(&0)).count() <= 3 => {
+                Ok(Bytes::from(format!(
+                    r#"{{"batchItemFailures":[{{"itemIdentifier":{{"partition":"{TOPIC}-0","offset":{}}}}}]}}"#,
+                    offsets[0],
+                )))
+            }
+            _ => Ok(Bytes::from_static(b"null")),
+        }
+    }
+}
+
+/// Runs a mapping over 60 records until each of them was delivered; the offsets of partition 0 as they came.
+async fn partition_0_of(reads_responses: bool) -> Vec<i64> {
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    kafka::create_topics(&broker.address(), &[TOPIC.to_owned()], 3).await.unwrap();
+    produce(&broker.address(), 60).await;
+    let function = Arc::new(Partial::default());
+    let stop = CancellationToken::new();
+    let mapping = Mapping { reads_responses, ..mapping(10, 1) };
+    let running = tokio::spawn(run(mapping, broker.address(), Arc::clone(&function), stop.clone()));
+    let delivered = async {
+        let distinct = || {
+            let seen = function.0.invocations().into_iter().flatten();
+            seen.flat_map(|(partition, offsets)| offsets.into_iter().map(move |offset| (partition, offset)))
+                .collect::<std::collections::BTreeSet<_>>()
+        };
+        while distinct().len() < 60 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), delivered).await.expect("all records are delivered in time");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    function.0.invocations().into_iter().flat_map(|mut seen| seen.remove(&0).unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn a_mapping_that_reads_responses_brings_back_what_failed_before_anything_that_follows_it() {
+    let mut delivered = partition_0_of(true).await;
+    let stored = delivered.split_off(delivered.iter().rposition(|offset| *offset == 0).unwrap());
+    assert_eq!(delivered.iter().filter(|offset| **offset == 0).count(), 3, "{delivered:?}");
+    assert_eq!(stored, (0..i64::try_from(stored.len()).unwrap()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_mapping_that_does_not_takes_every_response_for_success() {
+    let delivered = partition_0_of(false).await;
+    assert_eq!(delivered, (0..i64::try_from(delivered.len()).unwrap()).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn describe(channels: &Channels, listing: Option<&Listing>, last_activity:
 }
 
 async fn listed(channels: &Channels) -> Listed {
-    let mut listed = channels.directory(&acme(), Kind::Campaign).await.unwrap();
+    let mut listed = channels.directory(&acme(), Kind::Campaign, now()).await.unwrap();
     assert_eq!(listed.len(), 1);
     listed.remove(0)
 }
@@ -84,7 +84,7 @@ async fn the_order_in_which_descriptions_arrive_does_not_matter() {
             }
         }
     }
-    let listed = channels.directory(&acme(), Kind::Campaign).await.unwrap();
+    let listed = channels.directory(&acme(), Kind::Campaign, now()).await.unwrap();
     assert_eq!(listed.len(), 8);
     for listed in listed {
         assert_eq!((listed.status.as_deref(), listed.active, listed.last_activity), (Some("paused"), false, after(9)));
@@ -117,14 +117,14 @@ async fn kinds_and_tenants_are_listed_apart() {
         channels.describe(&acme(), &channel(name), None, now(), now()).await.unwrap();
     }
     let names = async |kind| -> Vec<String> {
-        let listed = channels.directory(&acme(), kind).await.unwrap();
+        let listed = channels.directory(&acme(), kind, now()).await.unwrap();
         listed.into_iter().map(|listed| listed.channel.to_string()).collect()
     };
     assert_eq!(names(Kind::Campaign).await, ["campaign:a", "campaign:b"]);
     assert_eq!(names(Kind::LiveEvent).await, ["event:a"]);
     assert_eq!(names(Kind::System).await, ["system"]);
     let other = projections::TenantId::parse("acm").unwrap();
-    assert!(channels.directory(&other, Kind::Campaign).await.unwrap().is_empty());
+    assert!(channels.directory(&other, Kind::Campaign, now()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -132,9 +132,10 @@ async fn a_description_expires_with_its_channel() {
     let table = TestTable::create().await;
     let channels = table.channels(Some(Duration::from_hours(24)));
     describe(&channels, Some(&listing("active", after(1))), after(1)).await;
-    assert_eq!(table.ttl("acme#directory", "campaign:c-17").await, Some(now().as_seconds() + 86_400));
-    channels.describe(&acme(), &channel("campaign:c-17"), None, after(60), after(60)).await.unwrap();
-    assert_eq!(table.ttl("acme#directory", "campaign:c-17").await, Some(now().as_seconds() + 86_460));
+    assert_eq!(table.ttl("acme#directory", "campaign:c-17").await, Some(now().as_seconds() + 3 * 86_400));
+    let tomorrow = after(86_400);
+    channels.describe(&acme(), &channel("campaign:c-17"), None, tomorrow, tomorrow).await.unwrap();
+    assert_eq!(table.ttl("acme#directory", "campaign:c-17").await, Some(now().as_seconds() + 4 * 86_400));
 }
 
 #[tokio::test]
@@ -146,5 +147,5 @@ async fn the_last_record_of_a_topic_only_moves_forward() {
     }
     let last = channels.last_records(&acme()).await.unwrap();
     assert_eq!(last.into_iter().collect::<Vec<_>>(), [("a.v1".to_owned(), after(5)), ("b.v1".to_owned(), after(1))]);
-    assert_eq!(table.ttl("acme#topics", "a.v1").await, Some(now().as_seconds() + 86_400));
+    assert_eq!(table.ttl("acme#topics", "a.v1").await, Some(now().as_seconds() + 3 * 86_400));
 }

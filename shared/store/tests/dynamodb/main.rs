@@ -5,6 +5,7 @@
 mod closing;
 mod connections;
 mod directory;
+mod expiry;
 mod faults;
 mod histories;
 mod leases;
@@ -12,6 +13,7 @@ mod quarantine;
 mod quotas;
 mod rates;
 mod replacement;
+mod replays;
 mod revocations;
 mod slices;
 mod subscriptions;

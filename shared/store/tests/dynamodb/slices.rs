@@ -70,9 +70,9 @@ impl Counted {
 }
 
 impl SliceTable for Counted {
-    async fn read(&self, key: &SliceKey) -> Result<Option<Slice>, StoreError> {
+    async fn read(&self, key: &SliceKey, now: Timestamp) -> Result<Option<Slice>, StoreError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        self.channels.read(key).await
+        self.channels.read(key, now).await
     }
 
     async fn write_if(
@@ -117,7 +117,7 @@ async fn a_writer_that_came_second_continues_from_what_the_first_has_stored() {
     let done = zombie.commit(&key(), &messages(5..12), now()).await.unwrap();
     assert_eq!((done.applied, done.seen, done.conflicts), (4, 3, 1));
     assert_eq!(zombie.table().requests(), (0, 2), "the conflict brings the stored slice along");
-    assert_eq!(json(&channels.read(&key()).await.unwrap().unwrap()), json(&slice(0..12)));
+    assert_eq!(json(&channels.read(&key(), now()).await.unwrap().unwrap()), json(&slice(0..12)));
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn writers_at_once_count_every_record_once() {
     try_join_all(writers.iter().zip(&batches).map(|(writer, batch)| writer.commit(&keyed, batch, now())))
         .await
         .unwrap();
-    assert_eq!(json(&channels.read(&keyed).await.unwrap().unwrap()), json(&slice(0..40)));
+    assert_eq!(json(&channels.read(&keyed, now()).await.unwrap().unwrap()), json(&slice(0..40)));
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_batch_commits_its_slices_concurrently() {
     let keys: Vec<_> = (0..20).map(|partition| key_of("event:e", TOPIC, 1, partition)).collect();
     let batch = messages(0..5);
     try_join_all(keys.iter().map(|key| committer.commit(key, &batch, now()))).await.unwrap();
-    let slices = channels.slices(&acme(), &channel("event:e"), Consistency::Strong).await.unwrap();
+    let slices = channels.slices(&acme(), &channel("event:e"), Consistency::Strong, now()).await.unwrap();
     assert_eq!(slices.len(), 20);
     assert!(slices.iter().all(|(_, stored)| json(stored) == json(&slice(0..5))));
 }
@@ -169,7 +169,7 @@ async fn a_record_of_another_kind_of_channel_is_not_stored() {
     let misrouted = entry("dialer.health.v1", 0, r#"{"nodeId":"n","cpuUsage":1,"memoryUsage":1}"#);
     let result = Committer::new(channels.clone()).commit(&key(), &[misrouted], now()).await;
     assert!(matches!(result, Err(CommitError::Misrouted)));
-    assert!(channels.read(&key()).await.unwrap().is_none());
+    assert!(channels.read(&key(), now()).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn the_slices_written_last_stay_warm_and_no_more_of_them_than_the_limit() 
     /// A table that takes everything and keeps nothing.
     struct Nowhere;
     impl SliceTable for Nowhere {
-        async fn read(&self, _: &SliceKey) -> Result<Option<Slice>, StoreError> {
+        async fn read(&self, _: &SliceKey, _: Timestamp) -> Result<Option<Slice>, StoreError> {
             Ok(None)
         }
 
@@ -272,7 +272,7 @@ async fn every_kind_of_state_reads_back_as_it_was_written() {
         for entry in &entries {
             folded.fold(entry.offset, entry.at, &entry.event).unwrap();
         }
-        assert_eq!(json(&channels.read(&key).await.unwrap().unwrap()), json(&folded), "{name}");
+        assert_eq!(json(&channels.read(&key, now()).await.unwrap().unwrap()), json(&folded), "{name}");
     }
 }
 
@@ -286,7 +286,8 @@ async fn the_item_can_be_read_in_the_console_and_expires() {
     assert_eq!(item["event_time"], AttributeValue::S("2100-01-01T00:00:00.000Z".into()));
     assert_eq!(item["version"], AttributeValue::N("1".into()));
     assert_eq!(item["state"].as_m().unwrap()["messages"], AttributeValue::N("3".into()));
-    assert_eq!(table.ttl(PK, SK).await, Some(now().as_seconds() + 30 * 86_400));
+    // The day of the record and the one after it are in there.
+    assert_eq!(table.ttl(PK, SK).await, Some(now().as_seconds() + 32 * 86_400));
 }
 
 #[tokio::test]
@@ -312,7 +313,7 @@ async fn large_states_are_stored_and_read_over_pages() {
         let key = key_of("system", "dialer.health.v1", 1, partition);
         committer.commit(&key, &nodes, now()).await.unwrap();
     }
-    let slices = channels.slices(&acme(), &channel("system"), Consistency::Strong).await.unwrap();
+    let slices = channels.slices(&acme(), &channel("system"), Consistency::Strong, now()).await.unwrap();
     assert_eq!(slices.len(), 40);
     assert!(slices.iter().all(|(_, slice)| json(slice)["state"].as_object().unwrap().len() == 200));
 }
@@ -326,7 +327,7 @@ async fn a_channel_is_read_with_the_slices_of_all_partitions_and_epochs() {
         committer.commit(&key, &messages(0..4), now()).await.unwrap();
     }
     committer.commit(&key_of("event:e2", TOPIC, 1, 0), &messages(0..4), now()).await.unwrap();
-    let slices = channels.slices(&acme(), &channel("event:e"), Consistency::Eventual).await.unwrap();
+    let slices = channels.slices(&acme(), &channel("event:e"), Consistency::Eventual, now()).await.unwrap();
     let ids: Vec<_> = slices.iter().map(|(id, _)| id.name()).collect();
     assert_eq!(
         ids,
@@ -334,7 +335,7 @@ async fn a_channel_is_read_with_the_slices_of_all_partitions_and_epochs() {
     );
     assert!(slices.iter().all(|(_, slice)| slice.watermark() == Some(3)));
     let other = projections::TenantId::parse("other").unwrap();
-    assert!(channels.slices(&other, &channel("event:e"), Consistency::Strong).await.unwrap().is_empty());
+    assert!(channels.slices(&other, &channel("event:e"), Consistency::Strong, now()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -347,7 +348,7 @@ async fn a_state_of_a_newer_version_is_neither_read_nor_overwritten() {
     table.set(PK, SK, "offset", AttributeValue::N("5".into())).await;
 
     let is_corrupt = |error: &StoreError| matches!(error, StoreError::Corrupt { key, .. } if key.contains(SK));
-    assert!(is_corrupt(&channels.slices(&acme(), &channel("event:e"), Consistency::Strong).await.unwrap_err()));
+    assert!(is_corrupt(&channels.slices(&acme(), &channel("event:e"), Consistency::Strong, now()).await.unwrap_err()));
     for committer in [warm, Committer::new(channels)] {
         let Err(CommitError::Store(error)) = committer.commit(&key(), &messages(3..9), now()).await else {
             panic!("a newer state was written over");
@@ -363,7 +364,7 @@ async fn an_item_that_cannot_be_read_is_named_but_not_quoted() {
     let channels = table.channels(None);
     channels.write_if(&key(), &slice(0..3), None, now()).await.unwrap();
     table.set(PK, SK, "event_time", AttributeValue::S("+15550100".into())).await;
-    let error = channels.read(&key()).await.unwrap_err();
+    let error = channels.read(&key(), now()).await.unwrap_err();
     assert_eq!(error.to_string(), format!("the item {PK} / {SK} cannot be read: not of its form"));
 }
 
