@@ -31,6 +31,8 @@ pub struct Options {
     pub kafka: Option<String>,
     /// A DynamoDB elsewhere.
     pub dynamodb: Option<String>,
+    /// A folder in which DynamoDB is kept.
+    pub data: Option<PathBuf>,
     /// Variables of the functions to be overridden, `NAME=VALUE`.
     pub environment: Vec<String>,
 }
@@ -46,7 +48,7 @@ pub struct System {
 impl System {
     /// Starts a system without the simulator and waits until it is ready.
     pub async fn start(options: Options) -> Result<Self> {
-        let Options { kafka, dynamodb, environment } = options;
+        let Options { kafka, dynamodb, data, environment } = options;
         let [kafka, dynamodb] = [kafka.or(named_by(KAFKA)?), dynamodb.or(named_by(DYNAMODB)?)];
         let [port, kafka_port, dynamodb_port] = free_ports()?;
         let log = create_log(port)?;
@@ -67,6 +69,9 @@ impl System {
             Some(url) => command.args(["--dynamodb", url]),
             None => command.args(["--dynamodb-port", &dynamodb_port.to_string()]),
         };
+        if let Some(folder) = &data {
+            command.arg("--data").arg(folder);
+        }
         for variable in &environment {
             command.args(["--env", variable]);
         }
@@ -201,6 +206,11 @@ impl System {
     #[must_use]
     pub fn log(&self) -> PathBuf {
         log_path(self.port)
+    }
+
+    /// Kills the system, as `kill -9` does, and waits for its end.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
     }
 
     /// Asks the system to stop, as Ctrl-C does, and waits for its end.

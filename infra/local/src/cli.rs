@@ -1,5 +1,7 @@
 //! The command line: without a subcommand it starts the system.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +39,9 @@ pub(crate) struct Start {
     /// Stores in this DynamoDB instead of the embedded one
     #[arg(long, value_name = "URL", conflicts_with = "dynamodb_port")]
     pub(crate) dynamodb: Option<String>,
+    /// Keeps the embedded DynamoDB in this folder; without it all is gone at the end
+    #[arg(long, value_name = "DIR", conflicts_with = "dynamodb")]
+    pub(crate) data: Option<PathBuf>,
     /// Port of the APIs
     #[arg(long, value_name = "N", default_value_t = 4000)]
     pub(crate) port: u16,

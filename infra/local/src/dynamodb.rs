@@ -1,5 +1,7 @@
 //! DynamoDB: the embedded server, and the template's tables on whatever server there is.
 
+use std::{path::Path, time::Duration};
+
 use anyhow::Context as _;
 use aws_config::{BehaviorVersion, Region, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
@@ -11,7 +13,6 @@ use aws_sdk_dynamodb::{
     },
 };
 use dynoxide::Database;
-use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -22,18 +23,21 @@ use crate::{
 /// A server that answers later than this is not there.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A DynamoDB within this process, in memory, for as long as this value lives.
+/// A DynamoDB within this process, for as long as this value lives.
 pub(crate) struct EmbeddedDynamoDb {
     port: u16,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
 
 impl EmbeddedDynamoDb {
-    /// Starts to listen on `port` of the loopback interface.
-    pub(crate) async fn start(port: u16) -> anyhow::Result<Self> {
+    /// Starts to listen on `port` of the loopback interface, with what is in `file`, or in memory.
+    pub(crate) async fn start(port: u16, file: Option<&Path>) -> anyhow::Result<Self> {
         let listeners = listen::listen(port, "DynamoDB", "--dynamodb-port").await?;
         let port = listen::port(&listeners)?;
-        let database = Database::memory().context("the embedded DynamoDB does not start")?;
+        let database = match file {
+            Some(file) => open(file)?,
+            None => Database::memory().context("the embedded DynamoDB does not start")?,
+        };
         let serve = |listener| {
             let serving = dynoxide::server::serve_on(listener, database.clone());
             AbortOnDropHandle::new(tokio::spawn(serving))
@@ -45,6 +49,12 @@ impl EmbeddedDynamoDb {
     pub(crate) fn url(&self) -> String {
         format!("http://localhost:{}", self.port)
     }
+}
+
+/// Opens a database, and makes it where there is none. It is `SQLite`'s: what was answered is there after a `kill -9`.
+fn open(file: &Path) -> anyhow::Result<Database> {
+    let path = file.to_str().with_context(|| format!("{} is no path in UTF-8", file.display()))?;
+    Database::new(path).with_context(|| format!("the embedded DynamoDB cannot be kept in {path}"))
 }
 
 /// Makes the tables that are not there yet.
@@ -111,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn tables_are_made_where_they_are_missing() {
-        let server = EmbeddedDynamoDb::start(0).await.unwrap();
+        let server = EmbeddedDynamoDb::start(0, None).await.unwrap();
         create_tables(&server.url(), &[table("first")]).await.unwrap();
         create_tables(&server.url(), &[table("first"), table("second")]).await.unwrap();
         let tables = client(&server.url()).await.list_tables().send().await.unwrap();
@@ -120,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_table_that_cannot_be_made_is_one_line() {
-        let server = EmbeddedDynamoDb::start(0).await.unwrap();
+        let server = EmbeddedDynamoDb::start(0, None).await.unwrap();
         let error = create_tables(&server.url(), &[table("a")]).await.unwrap_err();
         let line = format!("{error:#}");
         assert!(line.contains("does not make the table a: ValidationException: "), "{line}");

@@ -7,6 +7,7 @@ mod clock;
 mod cold_start;
 mod console;
 mod dashboard;
+mod data;
 mod dynamodb;
 mod environment;
 mod gateway;

@@ -19,6 +19,7 @@ use crate::{
     binaries,
     cli::Start,
     clock, console, dashboard,
+    data::DataFolder,
     dynamodb::{self, EmbeddedDynamoDb},
     environment::{self, Endpoints},
     gateway::{
@@ -82,6 +83,8 @@ struct System {
     _servers: Vec<AbortOnDropHandle<()>>,
     _kafka: Option<EmbeddedBroker>,
     _dynamodb: Option<EmbeddedDynamoDb>,
+    /// It is this system's alone for as long as the system runs.
+    _data: Option<DataFolder>,
 }
 
 impl System {
@@ -112,13 +115,16 @@ impl System {
         console::ready("Kafka", &kafka, begun.elapsed());
 
         let begun = Instant::now();
+        let mut data = start.data.as_deref().map(DataFolder::open).transpose()?;
+        let file = data.as_ref().map(DataFolder::database);
         let embedded = match start.dynamodb {
             Some(_) => None,
-            None => Some(EmbeddedDynamoDb::start(start.dynamodb_port).await?),
+            None => Some(EmbeddedDynamoDb::start(start.dynamodb_port, file.as_deref()).await?),
         };
         let dynamodb = embedded.as_ref().map(EmbeddedDynamoDb::url).or(start.dynamodb.clone()).unwrap_or_default();
         dynamodb::create_tables(&dynamodb, &template.tables).await?;
-        console::ready("DynamoDB", &dynamodb, begun.elapsed());
+        let kept = file.map_or(String::new(), |file| format!(", kept in {}", file.display()));
+        console::ready("DynamoDB", &format!("{dynamodb}{kept}"), begun.elapsed());
 
         let begun = Instant::now();
         let binaries = binaries::build().await?;
@@ -126,7 +132,7 @@ impl System {
         console::ready("functions", &format!("built ({folder})"), begun.elapsed());
 
         let begun = Instant::now();
-        let host = host(&template, start, port, &dynamodb, &binaries)?;
+        let host = host(&template, start, epoch(start, data.as_mut())?, port, &dynamodb, &binaries)?;
         let tasks = TaskTracker::new();
         let apis = apis(&template, port);
         let mut places = apis.clone();
@@ -160,7 +166,7 @@ impl System {
             let pace = format!("{CAMPAIGNS} campaigns, {CALLS_PER_SECOND} calls a second");
             console::ready("simulator", &pace, begun.elapsed());
         }
-        Ok(Self { host, tasks, port, _servers: servers, _kafka: broker, _dynamodb: embedded })
+        Ok(Self { host, tasks, port, _servers: servers, _kafka: broker, _dynamodb: embedded, _data: data })
     }
 
     /// Says where everything is, and what to try.
@@ -214,17 +220,32 @@ fn logs(port: u16) -> std::path::PathBuf {
     Path::new("target/local").join(port.to_string()).join("logs")
 }
 
-fn host(template: &Template, start: &Start, port: u16, dynamodb: &str, binaries: &Path) -> anyhow::Result<Arc<Host>> {
+/// The epoch of the topics, where it is not the template's.
+///
+/// The embedded Kafka counts its offsets from 0 at every start. In a DynamoDB that outlives it, new records would look
+/// already seen; so every start is an epoch of its own.
+fn epoch(start: &Start, data: Option<&mut DataFolder>) -> anyhow::Result<Option<i64>> {
+    let now = clock::now().as_seconds();
+    match data {
+        _ if start.kafka.is_some() => Ok(None),
+        Some(data) => data.next_epoch(now).map(Some),
+        None => Ok(start.dynamodb.is_some().then_some(now)),
+    }
+}
+
+fn host(
+    template: &Template,
+    start: &Start,
+    epoch: Option<i64>,
+    port: u16,
+    dynamodb: &str,
+    binaries: &Path,
+) -> anyhow::Result<Arc<Host>> {
     // Functions are told an address, not a name: resolving one takes a thread and time.
     let address = format!("127.0.0.1:{port}");
     let endpoints =
         Endpoints { gateway: format!("http://{address}"), dynamodb: dynamodb.replace("//localhost:", "//127.0.0.1:") };
-    let mut given = Vec::new();
-    if start.kafka.is_none() && start.dynamodb.is_some() {
-        // The embedded Kafka counts its offsets from 0 at every start. In a DynamoDB that outlives it, new records would
-        // look already seen; so every start is an epoch of its own.
-        given.push(("TOPIC_EPOCH".to_owned(), clock::now().as_seconds().to_string()));
-    }
+    let mut given: Vec<_> = epoch.map(|epoch| ("TOPIC_EPOCH".to_owned(), epoch.to_string())).into_iter().collect();
     given.extend_from_slice(&start.environment);
     let folder = binaries::workspace().join(logs(port));
     let mut functions = Vec::new();

@@ -106,8 +106,8 @@ async fn add_partitions(kafka: &str, topic: &str, mut known: i32, readers: &[Arc
         if there > known {
             tracing::info!("{topic} has {there} partitions now");
         }
-        let first = usize::try_from(known).unwrap_or(0) % readers.len().max(1);
-        for (partition, reader) in (known..there).zip(readers.iter().cycle().skip(first)) {
+        let shares = (0..there).zip(readers.iter().cycle());
+        for (partition, reader) in shares.filter(|(partition, _)| *partition >= known) {
             if let Err(error) = reader.add(std::iter::once(partition)) {
                 console::warn(&format!("{topic}-{partition} is not read: {error}"));
             }

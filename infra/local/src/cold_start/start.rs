@@ -64,7 +64,7 @@ impl Stage<'_> {
     /// Starts the function once. Tables are new each time, so that each first invocation has the same to do.
     pub(super) async fn play(&self) -> anyhow::Result<Start> {
         let name = &self.function.name;
-        let embedded = EmbeddedDynamoDb::start(0).await?;
+        let embedded = EmbeddedDynamoDb::start(0, None).await?;
         let dynamodb = embedded.url().replace("//localhost:", "//127.0.0.1:");
         dynamodb::create_tables(&dynamodb, &self.template.tables).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free")?;
