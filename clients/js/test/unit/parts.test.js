@@ -6,7 +6,7 @@ import { compare, Shown } from '../../cursor.js';
 import { Failure } from '../../failure.js';
 import { Handlers } from '../../handlers.js';
 import { cursorOf, retryAfter } from '../../rest.js';
-import { Roster } from '../../roster.js';
+import { isListed, Roster } from '../../roster.js';
 import { statusOf } from '../../status.js';
 import { expiry, Token } from '../../token.js';
 import { FakeClock, tokenUntil } from '../fakes.js';
@@ -102,14 +102,26 @@ test('no more than a thousand channels are remembered', () => {
 
 test('the roster tells who left, and is bounded', () => {
   const roster = new Roster();
-  assert.ok(roster.note('a', 'active', 1) && roster.note('b', undefined, 1));
-  assert.ok(!roster.note('c', 'draft', 1), 'never active, of no interest');
-  assert.ok(roster.note('a', 'paused', 1), 'its last view');
-  assert.ok(!roster.note('a', 'paused', 1));
+  assert.ok(roster.note('a', { status: 'active' }, 1) && roster.note('b', {}, 1));
+  assert.ok(!roster.note('c', { status: 'draft' }, 1), 'never listed, of no interest');
+  assert.ok(roster.note('a', { status: 'completed' }, 1), 'its last view');
+  assert.ok(!roster.note('a', { status: 'completed' }, 1));
   assert.deepEqual(roster.leave(['x'], 1), [], 'it came as late as the question');
   assert.deepEqual(roster.leave(['x'], 2), ['b']);
-  for (let id = 0; id < 1_500; id += 1) roster.note(`c-${id}`, 'active', 2);
+  for (let id = 0; id < 1_500; id += 1) roster.note(`c-${id}`, { status: 'active' }, 2);
   assert.equal(roster.leave([], 3).length, Roster.LIMIT);
+});
+
+test('a campaign is on the list while it is active or paused, and while calls are going on', () => {
+  const cases = [
+    [{ status: 'active', activeCalls: 0 }, true],
+    [{ status: 'paused', activeCalls: 0 }, true],
+    [{ status: 'completed', activeCalls: 1 }, true],
+    [{ status: 'completed', activeCalls: 0 }, false],
+    [{ status: 'scheduled', activeCalls: null }, false],
+    [{ status: 'draft' }, false],
+  ];
+  for (const [campaign, isOn] of cases) assert.equal(isListed(campaign), isOn, JSON.stringify(campaign));
 });
 
 test('the cursor is read from an entity tag, also from one that a proxy weakened', () => {
@@ -168,7 +180,7 @@ test('a handler that throws keeps no other from being told', async (context) => 
 
 test('the status is told by what is so', () => {
   const facts = {
-    isStopped: false, isLive: false, isRefused: false, isPolled: null, isOffline: false, isFirst: true, failures: 0,
+    stopped: '', isLive: false, isRefused: false, isPolled: null, isOffline: false, isFirst: true, failures: 0,
   };
   const cases = [
     [{}, 'connecting'],
@@ -180,7 +192,8 @@ test('the status is told by what is so', () => {
     [{ isOffline: true }, 'offline'],
     [{ isLive: true, isOffline: true, isRefused: true }, 'live'],
     [{ isRefused: true, isPolled: true }, 'unauthorized'],
-    [{ isStopped: true, isLive: true }, 'offline'],
+    [{ stopped: 'closed', isLive: true }, 'offline'],
+    [{ stopped: 'replaced', isPolled: true }, 'replaced'],
   ];
   for (const [change, status] of cases) assert.equal(statusOf({ ...facts, ...change }), status, JSON.stringify(change));
 });
