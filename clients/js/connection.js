@@ -15,6 +15,7 @@ const RENEWAL_PAUSE = 1_000;
  * @property {(message: import('./livefold.js').Message, socket: Socket, isCurrent: boolean) => void} message
  * @property {(isTakeover: boolean) => void} live a socket took the place of none, or of another without a gap
  * @property {(failure: Failure) => void} lost the socket ended
+ * @property {(failure: Failure) => void} replaced the socket ended for another of the same user; nothing is tried any more
  * @property {(failure: Failure) => void} failed an attempt to connect failed
  * @property {(failure: Failure) => void} trouble something else failed
  */
@@ -227,6 +228,12 @@ export class Connection {
     if (failure.code === 'revoked') this.#token.refuse(socket.token, failure.code);
     if (this.#incoming?.isOpen) {
       this.#takeOver(this.#incoming);
+      return;
+    }
+    // While the next one is on its way, it is our own newcomer that took the place.
+    if (failure.code === 'replaced' && !this.#isConnecting) {
+      this.stop();
+      this.#listeners.replaced(failure);
       return;
     }
     if (!this.#isConnecting) this.#retryAfter(failure);

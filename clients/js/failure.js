@@ -24,6 +24,7 @@ const HELP = Object.freeze({
   not_found: 'Check the name: nothing has been heard of it.',
   origin_not_allowed: 'Let the deployment allow the origin of this page.',
   rate_limited: 'The client slows down. Open fewer dashboards if this stays.',
+  replaced: 'Opened elsewhere: the user has as many connections as are allowed. reconnect() comes back.',
   revoked: 'The access was withdrawn. Sign in again.',
   token_expired: 'Sign in again.',
   too_many_connections: 'Close another dashboard.',

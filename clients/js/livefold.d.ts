@@ -9,9 +9,11 @@ export type Channel = `campaign:${string}` | 'campaigns' | 'system' | `event:${s
  * - `reconnecting`: the socket was lost, or could not be opened, and is tried again;
  * - `polling`: the same, while REST shows what there is to show;
  * - `offline`: neither can be had, and both are tried again; also while paused, and after `close()`;
- * - `unauthorized`: the token was refused; left by `reconnect()`, or when the token function gives another token.
+ * - `unauthorized`: the token was refused; left by `reconnect()`, or when the token function gives another token;
+ * - `replaced`: the user opened more connections than are allowed, and this one, the least active, had to go. Nothing is
+ *   tried any more; left by `reconnect()`.
  */
-export type Status = 'connecting' | 'live' | 'reconnecting' | 'polling' | 'offline' | 'unauthorized';
+export type Status = 'connecting' | 'live' | 'reconnecting' | 'polling' | 'offline' | 'unauthorized' | 'replaced';
 
 /** A token, or what gives one: called for every connection and shortly before a token ends. */
 export type TokenSource = string | (() => string | Promise<string>);
@@ -90,7 +92,7 @@ export interface View<Data = unknown, Type extends string = string> {
 
 export type CampaignView = View<CampaignMetrics, 'metrics_update'>;
 
-/** A campaign that is no longer among the active ones, and of which no more can be told. */
+/** A campaign that is no longer on the list, and of which no more can be told. */
 export type CampaignLeftView = View<{ campaignId: string }, 'campaign_left'>;
 
 export type SystemView = View<SystemHealth, 'system_health_update'>;
@@ -163,7 +165,12 @@ export interface LiveDashboardData {
   totalUpvotes: number;
   totalReactions: number;
   /** Newest first. */
-  liveCheckInFeed: Array<{ id: string; name: string }>;
+  liveCheckInFeed: Array<{
+    id: string;
+    name: string;
+    /** When, RFC 3339; older servers do not tell. */
+    timestamp?: string;
+  }>;
 }
 
 /** A message as the server sent it. */
@@ -241,7 +248,7 @@ export declare class Livefold {
   /** Shows every channel anew; resolves with whether that could be done, and never rejects. */
   refresh(): Promise<boolean>;
 
-  /** Connects now, also after `unauthorized`. A socket that is open stays until the new one has taken over. */
+  /** Connects now, also after `unauthorized` and `replaced`. A socket that is open stays until the new one has taken over. */
   reconnect(): void;
 
   /** Ends everything, for good. */

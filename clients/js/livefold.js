@@ -1,13 +1,13 @@
-import { CAMPAIGN, idOf, idsOf, typeOf } from './channel.js';
+import { CAMPAIGN, typeOf } from './channel.js';
 import { Alarm } from './clock.js';
 import { Connection } from './connection.js';
 import { Shown } from './cursor.js';
 import { call, Handlers } from './handlers.js';
 import { complete } from './options.js';
+import { Overview } from './overview.js';
 import { Page } from './page.js';
 import { Poller } from './poller.js';
 import { Rest } from './rest.js';
-import { Roster } from './roster.js';
 import { statusOf } from './status.js';
 import { Token } from './token.js';
 
@@ -23,9 +23,6 @@ const EVENTS = ['status', 'error', 'message', 'notice'];
 /** Messages about what happened, beside the views. */
 const NOTICES = ['call_event', 'campaign_status_change'];
 
-/** Campaigns that leave at once and whose last view is asked for; of the others it is only told that they left. */
-const MAX_FAREWELLS = 10;
-
 /** Shows channels as they move: over a socket, and by polling where none can be had. */
 export class Livefold {
   #clock;
@@ -38,9 +35,8 @@ export class Livefold {
   #pauseWhenHidden;
   #pause;
   #pollSoon;
-  #farewell;
   #shown = new Shown();
-  #roster = new Roster();
+  #overview;
   #channels = new Handlers();
   #events = new Handlers();
 
@@ -48,7 +44,7 @@ export class Livefold {
   #status = 'connecting';
   /** @type {string | null} Why it is not live. */
   #reason = null;
-  /** Why the client does nothing: '' while it does. */
+  /** @type {'' | 'closed' | 'hidden' | 'replaced'} Why the client does nothing: '' while it does. */
   #stopped = '';
   #hasLived = false;
   #isTelling = false;
@@ -65,7 +61,6 @@ export class Livefold {
     this.#pauseWhenHidden = pauseWhenHidden;
     this.#pause = new Alarm(clock);
     this.#pollSoon = new Alarm(clock);
-    this.#farewell = new Alarm(clock);
     this.#token = new Token(token, clock, timings.requestTimeout);
     const shared = { ...others, clock, timings, token: this.#token };
     const api = rest ? new Rest(rest, fetch, clock, timings) : null;
@@ -77,10 +72,17 @@ export class Livefold {
         changed: () => this.#assess(),
       });
     }
+    this.#overview = new Overview(shared, {
+      isWatched: () => this.#channels.has('campaigns'),
+      look: async (channel) => this.#poller?.look(channel),
+      show: (view, askedAt) => this.#show(view, askedAt),
+      left: (view) => this.#channels.tell('campaigns', view),
+    });
     this.#connection = new Connection({ ...shared, url, rest: api }, {
       message: (message, socket, isCurrent) => this.#heard(message, socket, isCurrent),
       live: (isTakeover) => this.#live(isTakeover),
       lost: (failure) => this.#lost(failure),
+      replaced: (failure) => this.#replaced(failure),
       failed: (failure) => this.#failed(failure),
       trouble: (failure) => (failure.isPassing ? this.#tellOutage(failure) : this.#tellError(failure)),
     });
@@ -154,7 +156,7 @@ export class Livefold {
     return this.#connection.isLive;
   }
 
-  /** Connects now, also after the token was refused. A socket that is open stays until the new one has taken over. */
+  /** Connects now, also after the token was refused, or another took its place. A socket that is open stays until the new one has taken over. */
   reconnect() {
     if (this.#stopped === 'closed') return;
     this.#stopped = '';
@@ -171,14 +173,15 @@ export class Livefold {
     this.#stop('closed');
     this.#channels.clear();
     this.#shown.retain(() => false);
-    this.#roster.clear();
+    this.#overview.clear();
     this.#events.clear();
   }
 
-  /** @param {'closed' | 'hidden'} reason */
+  /** @param {'closed' | 'hidden' | 'replaced'} reason */
   #stop(reason) {
     this.#stopped = this.#reason = reason;
-    for (const alarm of [this.#pause, this.#farewell]) alarm.clear();
+    this.#pause.clear();
+    this.#overview.rest();
     this.#connection.stop();
     this.#assess();
   }
@@ -212,7 +215,7 @@ export class Livefold {
     this.#isTelling = true;
     queueMicrotask(() => {
       this.#isTelling = false;
-      if (!this.#channels.has('campaigns')) this.#roster.clear();
+      if (!this.#channels.has('campaigns')) this.#overview.clear();
       this.#shown.retain((channel) => this.#isWatched(channel));
       this.#connection.watch(this.#channels.names);
       this.#poller?.hurry();
@@ -230,9 +233,8 @@ export class Livefold {
    * @param {(view: View) => void} handler
    */
   #catchUp(channel, handler) {
-    const isOfRoster = (/** @type {View} */ view) => channel === 'campaigns' && this.#roster.has(idOf(view.channel));
     for (const view of this.#shown.views) {
-      const isFor = view.channel === channel || isOfRoster(view);
+      const isFor = view.channel === channel || (channel === 'campaigns' && this.#overview.has(view.channel));
       if (isFor && this.#channels.holds(channel, handler)) call(handler, view);
     }
   }
@@ -245,15 +247,24 @@ export class Livefold {
     this.#reason = null;
     if (!isTakeover) this.#shown.restart();
     this.#assess();
-    if (isReturn && !this.#roster.isEmpty) this.#farewell.set(this.#timings.farewellAfter, () => void this.#findLeft());
+    if (isReturn) this.#overview.lookLater();
   }
 
   /** @param {Failure} failure */
   #lost(failure) {
     this.#reason = failure.code;
-    this.#farewell.clear();
+    this.#overview.rest();
     this.#shown.restart();
     this.#assess();
+  }
+
+  /**
+   * Its place is another's now. Whoever came back by itself would push out the next, and that one the next.
+   * @param {Failure} failure
+   */
+  #replaced(failure) {
+    this.#tellError(failure);
+    this.#stop('replaced');
   }
 
   /** @param {Failure} failure */
@@ -300,42 +311,7 @@ export class Livefold {
       this.#show({ channel, type: typeOf(channel), data, timestamp, cursor, source: 'poll' }, askedAt);
       return;
     }
-    for (const campaign of data) {
-      const of = CAMPAIGN + campaign.campaignId;
-      // What is watched by itself is asked for by itself, and then has a cursor.
-      if (this.#channels.has(of)) this.#roster.note(campaign.campaignId, campaign, this.#clock.now());
-      else this.#show({ channel: of, type: typeOf(of), data: campaign, timestamp, cursor: null, source: 'poll' }, askedAt);
-    }
-    void this.#bidFarewell(this.#roster.leave(idsOf(data), askedAt));
-  }
-
-  /** Campaigns that left while no socket was open: it will not tell. */
-  async #findLeft() {
-    const askedAt = this.#clock.now();
-    const answer = await this.#poller?.look('campaigns');
-    if (Array.isArray(answer?.data)) await this.#bidFarewell(this.#roster.leave(idsOf(answer.data), askedAt));
-  }
-
-  /**
-   * Shows campaigns that left once more, with the status that they left for; one that is active after all is back.
-   * @param {string[]} ids
-   */
-  async #bidFarewell(ids) {
-    for (const [index, id] of ids.entries()) {
-      const channel = CAMPAIGN + id;
-      const askedAt = this.#clock.now();
-      const last = index < MAX_FAREWELLS ? await this.#poller?.look(channel) : null;
-      if (!this.#channels.has('campaigns') || this.#roster.has(id)) continue;
-      if (last) {
-        this.#roster.note(id, {}, this.#clock.now());
-        const { data, timestamp, cursor } = last;
-        this.#show({ channel, type: typeOf(channel), data, timestamp, cursor, source: 'poll' }, askedAt);
-      } else {
-        const timestamp = new Date(this.#clock.now()).toISOString();
-        const left = { channel, type: 'campaign_left', data: { campaignId: id }, timestamp, cursor: null, source: 'poll' };
-        this.#channels.tell('campaigns', left);
-      }
-    }
+    this.#overview.list(answer, askedAt, (of) => this.#channels.has(of));
   }
 
   /**
@@ -347,8 +323,7 @@ export class Livefold {
     this.#updatedAt = this.#clock.now();
     this.#channels.tell(view.channel, view);
     if (!view.channel.startsWith(CAMPAIGN) || !this.#channels.has('campaigns')) return;
-    const campaign = /** @type {any} */ (view.data) ?? {};
-    if (this.#roster.note(idOf(view.channel), campaign, this.#clock.now())) this.#channels.tell('campaigns', view);
+    if (this.#overview.note(view)) this.#channels.tell('campaigns', view);
   }
 
   /** @param {Failure} failure */
@@ -370,7 +345,7 @@ export class Livefold {
   #assess() {
     this.#attend();
     const status = statusOf({
-      isStopped: this.#stopped !== '',
+      stopped: this.#stopped,
       isLive: this.#connection.isLive,
       isRefused: this.#token.refusal !== '',
       isPolled: this.#poller?.isAnswering ?? null,

@@ -259,6 +259,11 @@ export class Socket {
     // What nobody wants any more is dropped here in any case.
     if (action === 'unsubscribe') return;
     if (['token_expired', 'revoked'].includes(failure.code)) this.#parting = failure;
+    // Another of the same user came at their limit. Whoever leaves at once makes room at once.
+    if (failure.code === 'replaced') {
+      this.#end(failure);
+      return;
+    }
     // A token that has ended, or a connection that the server has forgotten: only a new one helps.
     if (failure.code === 'unauthorized' && action === 'subscribe') {
       this.#end(new Failure('token_expired', 'The token has ended.'));

@@ -6,7 +6,7 @@ const PATIENCE = 3;
 /**
  * What is so.
  * @typedef {object} Facts
- * @property {boolean} isStopped closed, or paused
+ * @property {'' | 'closed' | 'hidden' | 'replaced'} stopped why the client does nothing; '' while it does
  * @property {boolean} isLive a socket is open
  * @property {boolean} isRefused the token in use was refused
  * @property {boolean | null} isPolled whether REST answers; `null` if that is not known
@@ -20,8 +20,9 @@ const PATIENCE = 3;
  * @param {Facts} facts
  * @returns {Status}
  */
-export function statusOf({ isStopped, isLive, isRefused, isPolled, isOffline, isFirst, failures }) {
-  if (isStopped) return 'offline';
+export function statusOf({ stopped, isLive, isRefused, isPolled, isOffline, isFirst, failures }) {
+  if (stopped === 'replaced') return 'replaced';
+  if (stopped !== '') return 'offline';
   if (isLive) return 'live';
   if (isRefused) return 'unauthorized';
   if (isPolled === true) return 'polling';

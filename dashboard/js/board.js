@@ -1,5 +1,8 @@
-/** Campaigns that are no longer active, and are kept to be looked at: the latest so many. */
-const MAX_INACTIVE = 50;
+/** Campaigns that are over, and are kept to be looked at: the latest so many. */
+const MAX_OVER = 50;
+
+/** Campaigns that are kept at all: twice as many as the server lists. */
+const MAX_CAMPAIGNS = 1000;
 
 /** @typedef {import('/clients/js/livefold.js').CampaignMetrics} CampaignMetrics */
 /** @typedef {import('/clients/js/livefold.js').SystemHealth} SystemHealth */
@@ -40,10 +43,11 @@ export class Board {
   takeCampaign({ type, data }) {
     const id = data.campaignId;
     if (type !== 'campaign_left') this.#latest.set(id, data);
-    // One that told its last status stays to be looked at.
-    else if (this.#latest.get(id)?.status === 'active') this.#latest.delete(id);
+    // One that told that it is over stays to be looked at.
+    else if (isUnderWay(this.#latest.get(id) ?? data)) this.#latest.delete(id);
     this.#changed.add(id);
-    if (type !== 'campaign_left' && data.status !== 'active') this.#dropOldInactive();
+    if (type !== 'campaign_left' && !isUnderWay(data)) this.#dropOldest((campaign) => !isUnderWay(campaign), MAX_OVER);
+    if (this.#latest.size > MAX_CAMPAIGNS) this.#dropOldest(() => true, MAX_CAMPAIGNS);
   }
 
   /** @param {SystemHealth} health */
@@ -83,11 +87,11 @@ export class Board {
     return changed;
   }
 
-  #dropOldInactive() {
-    const inactive = [...this.#latest.values()].filter(({ status }) => status !== 'active');
-    if (inactive.length <= MAX_INACTIVE) return;
-    inactive.sort((a, b) => (a.updatedAt ?? '').localeCompare(b.updatedAt ?? ''));
-    for (const { campaignId } of inactive.slice(0, inactive.length - MAX_INACTIVE)) {
+  #dropOldest(isOfThese, limit) {
+    const these = [...this.#latest.values()].filter(isOfThese);
+    if (these.length <= limit) return;
+    these.sort((a, b) => (a.updatedAt ?? '').localeCompare(b.updatedAt ?? ''));
+    for (const { campaignId } of these.slice(0, these.length - limit)) {
       this.#latest.delete(campaignId);
       this.#changed.add(campaignId);
     }
@@ -95,14 +99,22 @@ export class Board {
 }
 
 /**
- * The active campaigns together. Rates in percent, 0 where there is nothing to divide by. Those that are no longer active
+ * Whether a campaign is one that the server lists: active or paused, or calls are still going on.
+ * @param {CampaignMetrics} campaign
+ */
+export function isUnderWay({ status, activeCalls }) {
+  return status === 'active' || status === 'paused' || activeCalls > 0;
+}
+
+/**
+ * The campaigns that are under way together. Rates in percent, 0 where there is nothing to divide by. Those that are over
  * do not count: which of them a page knows depends on when it was opened.
  * @param {Iterable<CampaignMetrics>} campaigns
  */
 export function totalsOf(campaigns) {
   const totals = { campaigns: 0, ...Object.fromEntries(SUMMED.map((name) => [name, 0])) };
   for (const campaign of campaigns) {
-    if (campaign.status !== 'active') continue;
+    if (!isUnderWay(campaign)) continue;
     totals.campaigns += 1;
     for (const name of SUMMED) totals[name] += campaign[name] ?? 0;
   }

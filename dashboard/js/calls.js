@@ -1,5 +1,7 @@
 import { byId, element, perFrame, write } from './dom.js';
-import { count, duration, money, percent, time } from './format.js';
+import { count, duration, money, percent } from './format.js';
+import { nameOf } from './name.js';
+import { writeTime } from './timestamps.js';
 
 /** The latest calls that are kept and shown. */
 const MAX_CALLS = 60;
@@ -108,16 +110,18 @@ export class Calls {
 
   /** @param {import('/clients/js/livefold.js').CampaignMetrics} campaign */
   show(campaign) {
-    write(this.#title, campaign.campaignName || campaign.campaignId);
+    write(this.#title, nameOf(campaign));
     for (const { tell, value } of this.#facts) write(value, tell(campaign));
   }
 
   #drawNow() {
     const rows = this.#fresh.flatMap(({ at, eventType, callId, leftOut }) => {
+      const when = element('time');
+      writeTime(when, at);
       const row = element(
         'li',
         {},
-        element('time', { textContent: time(at), dateTime: at }),
+        when,
         element('span', { textContent: WORDS[eventType] ?? eventType }),
         element('code', { textContent: callId, title: callId }),
       );

@@ -1,6 +1,8 @@
 import { arrange, byId, mark, write } from './dom.js';
-import { count, percent, rate, time } from './format.js';
+import { count, percent, rate } from './format.js';
+import { nameOf } from './name.js';
 import { OUTCOMES, outcomesOf, stackOf } from './outcomes.js';
+import { writeTime } from './timestamps.js';
 
 const TONES = OUTCOMES.map(({ tone }) => tone);
 
@@ -105,11 +107,11 @@ export class Campaigns {
     const values = Object.fromEntries(
       [...node.querySelectorAll('[data-is]')].map((value) => [value.dataset.is, value]),
     );
-    const id = node.querySelector('.campaign-id');
+    write(node.querySelector('.campaign-id span'), campaignId);
     return {
       node,
       button,
-      id,
+      latest: node.querySelector('.latest'),
       values,
       badge: node.querySelector('.badge'),
       stack: node.querySelector('.stack'),
@@ -120,14 +122,12 @@ export class Campaigns {
   }
 
   #fill(card, campaign) {
-    const name = campaign.campaignName || campaign.campaignId;
+    const name = nameOf(campaign);
     if (card.button.title !== name) card.button.title = name;
     write(card.button, name);
-    // Of one that is not active nothing more is told, but to those who open it.
-    write(
-      card.id,
-      campaign.status === 'active' ? campaign.campaignId : `${campaign.campaignId} · as of ${time(campaign.updatedAt)}`,
-    );
+    // Of one that is not active little or nothing more is told.
+    card.latest.hidden = campaign.status === 'active';
+    writeTime(card.latest.querySelector('time'), campaign.updatedAt);
     write(card.badge, campaign.status);
     if (card.badge.dataset.status !== campaign.status) card.badge.dataset.status = campaign.status;
     for (const [metric, node] of Object.entries(card.values)) write(node, FORMATS[metric](campaign[metric]));

@@ -1,11 +1,13 @@
 import { arrange, element, write } from './dom.js';
 import { ago } from './format.js';
+import { nameOr } from './name.js';
+import { writeTime } from './timestamps.js';
 
-/** Who checked in last. When, only this page knows: it notes when it saw somebody first. */
+/** Who checked in last, and when. Where the server does not tell, this page notes when it saw somebody first. */
 export class CheckIns {
   #list;
   #empty;
-  /** @type {Map<string, {node: HTMLElement, seenAt: number, when: HTMLElement, name: HTMLElement, initials: HTMLElement}>} */
+  /** @type {Map<string, ReturnType<CheckIns['make']>>} */
   #seen = new Map();
   #hasShown = false;
 
@@ -16,7 +18,7 @@ export class CheckIns {
     setInterval(() => this.#age(), 1000);
   }
 
-  /** @param {Array<{id: string, name: string}>} feed newest first */
+  /** @param {import('/clients/js/livefold.js').LiveDashboardData['liveCheckInFeed']} feed newest first */
   show(feed) {
     // Somebody may check in twice, and is then in the feed twice.
     const counts = new Map();
@@ -30,11 +32,14 @@ export class CheckIns {
       .reverse();
     const keys = new Set(keyed.map(({ key }) => key));
     for (const key of this.#seen.keys()) if (!keys.has(key)) this.#seen.delete(key);
-    for (const { key, name } of keyed) {
-      const entry = this.#seen.get(key) ?? this.#make();
+    for (const { key, id, name, timestamp } of keyed) {
+      const entry = this.#seen.get(key) ?? this.make();
       this.#seen.set(key, entry);
-      write(entry.name, name);
-      write(entry.initials, initialsOf(name));
+      const shown = nameOr(name, id);
+      write(entry.name, shown);
+      write(entry.initials, initialsOf(shown));
+      entry.seen.hidden = Boolean(timestamp);
+      if (timestamp) writeTime(entry.at, timestamp);
     }
     arrange(
       this.#list,
@@ -44,18 +49,16 @@ export class CheckIns {
     this.#hasShown = true;
   }
 
-  #make() {
-    const [initials, name, when] = [
-      element('span', { className: 'initials', ariaHidden: 'true' }),
-      element('b'),
-      element('span'),
-    ];
-    const node = element('li', { className: this.#hasShown ? 'is-new' : '' }, initials, element('div', {}, name, when));
-    return { node, initials, name, when, seenAt: this.#hasShown ? Date.now() : 0 };
+  make() {
+    const initials = element('span', { className: 'initials', ariaHidden: 'true' });
+    const [name, at, seen] = [element('b'), element('time'), element('span')];
+    const person = element('div', {}, name, at, seen);
+    const node = element('li', { className: this.#hasShown ? 'is-new' : '' }, initials, person);
+    return { node, initials, name, at, seen, seenAt: this.#hasShown ? Date.now() : 0 };
   }
 
   #age() {
-    for (const { when, seenAt } of this.#seen.values()) if (seenAt) write(when, ago(Date.now() - seenAt));
+    for (const { seen, seenAt } of this.#seen.values()) if (seenAt) write(seen, ago(Date.now() - seenAt));
   }
 }
 

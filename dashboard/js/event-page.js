@@ -12,6 +12,7 @@ import { Pace } from './pace.js';
 import { MAX_EVENTS, settingsOfThisBrowser } from './settings.js';
 import { StatusPill } from './status.js';
 import { offerThemes } from './theme.js';
+import { followDays } from './timestamps.js';
 import { TOKEN_CHANGED } from './token.js';
 
 const COUNTERS = [
@@ -100,13 +101,14 @@ function showWaiting() {
 
 byId('export').addEventListener('click', () => {
   const rows = COUNTERS.map(({ label, name }) => ['total', label, shown[name]]);
-  const feed = (shown.liveCheckInFeed ?? []).map(({ id, name }) => ['check-in', name, id]);
-  download(`livefold-event-${eventId}`, csvOf(['kind', 'name', 'value'], [...rows, ...feed]));
+  const feed = (shown.liveCheckInFeed ?? []).map(({ id, name, timestamp }) => ['check-in', name, id, timestamp]);
+  download(`livefold-event-${eventId}`, csvOf(['kind', 'name', 'value', 'time'], [...rows, ...feed]));
 });
 
 byId('event-id').value = eventId;
 byId('event-ids').append(...settings.get('events').map((id) => element('option', { value: id })));
 offerThemes(settings, () => chart.repaint());
+followDays();
 
 if (isWellFormed) {
   byId('event-title').textContent = eventId;

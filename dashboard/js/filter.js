@@ -1,4 +1,5 @@
 import { byId } from './dom.js';
+import { nameOf } from './name.js';
 
 /** Which campaigns are listed, and in which order. */
 export class Filter {
@@ -72,8 +73,5 @@ export class Filter {
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
 
 function byName(a, b) {
-  return (
-    collator.compare(a.campaignName || a.campaignId, b.campaignName || b.campaignId) ||
-    collator.compare(a.campaignId, b.campaignId)
-  );
+  return collator.compare(nameOf(a), nameOf(b)) || collator.compare(a.campaignId, b.campaignId);
 }

@@ -1,5 +1,6 @@
 import { arrange, element, mark, write } from './dom.js';
-import { count, duration, NONE, percent, time } from './format.js';
+import { count, duration, NONE, percent } from './format.js';
+import { writeTime } from './timestamps.js';
 
 const GAUGES = [
   { name: 'cpuUsage', label: 'CPU', format: percent, isShare: true },
@@ -20,7 +21,7 @@ const TOPICS = new Map([
 export class Health {
   #gauges;
   #nodes = element('tbody');
-  /** @type {Map<string, {row: HTMLElement, cells: HTMLElement[]}>} */
+  /** @type {Map<string, ReturnType<typeof makeRow>>} */
   #rows = new Map();
   #pipeline = element('dl', { className: 'pipeline' });
   /** @type {Map<string, {line: HTMLElement, value: HTMLElement}>} */
@@ -76,13 +77,10 @@ export class Health {
       const row = this.#rows.get(node.nodeId) ?? makeRow(node.nodeId);
       this.#rows.set(node.nodeId, row);
       mark(row.row, 'stale', node.stale);
-      const texts = [
-        percent(node.cpuUsage),
-        percent(node.memoryUsage),
-        count(node.activeCalls),
-        node.stale ? `silent since ${time(node.seenAt)}` : time(node.seenAt),
-      ];
+      const texts = [percent(node.cpuUsage), percent(node.memoryUsage), count(node.activeCalls)];
       texts.forEach((text, place) => write(row.cells[place], text));
+      row.silent.hidden = !node.stale;
+      writeTime(row.seen, node.seenAt);
     }
     arrange(
       this.#nodes,
@@ -114,6 +112,8 @@ export class Health {
 }
 
 function makeRow(nodeId) {
-  const cells = Array.from({ length: 4 }, () => element('td'));
-  return { row: element('tr', {}, element('th', { scope: 'row', textContent: nodeId }), ...cells), cells };
+  const cells = Array.from({ length: 3 }, () => element('td'));
+  const [silent, seen] = [element('span', { textContent: 'silent since ' }), element('time')];
+  const head = element('th', { scope: 'row', textContent: nodeId });
+  return { row: element('tr', {}, head, ...cells, element('td', {}, silent, seen)), cells, silent, seen };
 }

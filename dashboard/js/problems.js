@@ -14,6 +14,7 @@ const OF_THE_CONNECTION = new Set([
   'token_expired',
   'revoked',
   'token_unavailable',
+  'replaced',
 ]);
 
 /** Says what is wrong with the connection, and what to do. */
@@ -51,7 +52,7 @@ export class Problems {
     }
     if (status === 'connecting') return;
     const say = () => this.#notices.show('connection', this.#about(status, reason));
-    if (status === 'unauthorized') say();
+    if (status === 'unauthorized' || status === 'replaced') say();
     else this.#soon = setTimeout(say, SHORT);
   }
 
@@ -113,6 +114,16 @@ export class Problems {
    */
   #about(status, reason) {
     if (status === 'unauthorized') return this.#aboutToken(reason);
+    if (status === 'replaced') {
+      return {
+        kind: 'info',
+        title: 'Opened elsewhere',
+        text:
+          'You have opened as many dashboards as are allowed, and this one had been idle for longest. ' +
+          'The numbers below are the last that came.',
+        actions: [{ label: 'Come back', run: () => this.#live.reconnect() }],
+      };
+    }
     if (status === 'polling') {
       return {
         kind: 'info',

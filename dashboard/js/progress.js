@@ -1,5 +1,6 @@
 import { arrange, element, write } from './dom.js';
 import { count, percent } from './format.js';
+import { nameOf } from './name.js';
 import { OUTCOMES, outcomesOf, stackOf } from './outcomes.js';
 
 const TONES = OUTCOMES.map(({ tone }) => tone);
@@ -78,7 +79,7 @@ export class Progress {
       TONES,
     );
     if (row.background !== background) row.stack.style.background = row.background = background;
-    const name = campaign.campaignName || campaign.campaignId;
+    const name = nameOf(campaign);
     if (row.name.title !== name) row.name.title = name;
     write(row.name, name);
     write(row.of, `${count(totalAttempts)} of ${count(known)}`);

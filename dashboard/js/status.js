@@ -8,6 +8,7 @@ const WORDS = {
   reconnecting: 'Reconnecting',
   offline: 'Offline',
   unauthorized: 'No access',
+  replaced: 'Opened elsewhere',
 };
 
 /** A status is read out only when it has lasted so long, in milliseconds: one that flaps is not to babble. */

@@ -1,5 +1,6 @@
 import { byId, element } from './dom.js';
 import { count, duration, percent, rate } from './format.js';
+import { nameOf } from './name.js';
 
 /**
  * @typedef {object} Threshold
@@ -94,7 +95,7 @@ export class Thresholds {
       const value = values?.[threshold.metric];
       if (typeof value !== 'number' || (threshold.side === 'above' ? value <= limit : value >= limit)) return;
       const id = campaign?.campaignId ?? '';
-      const name = campaign ? `${campaign.campaignName || id}: ` : '';
+      const name = campaign ? `${nameOf(campaign)}: ` : '';
       const beyond = `${threshold.side} ${threshold.format(limit)}`;
       over.push({
         key: `${threshold.key} ${id}`,

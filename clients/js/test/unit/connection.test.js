@@ -188,3 +188,35 @@ test('reconnect while live opens the new socket first', async () => {
   assert.equal(server.sockets[0].readyState, 3);
   assert.deepEqual(statuses(told), ['live']);
 });
+
+test('a client whose place was given to another says so, and does not come again by itself', async () => {
+  const window = Object.assign(new EventTarget(), {
+    document: Object.assign(new EventTarget(), { visibilityState: 'visible' }),
+  });
+  const { clock, server, rest, live, told } = await liveStage({ window }, 'system');
+  server.newest.error('replaced');
+  assert.equal(server.open.length, 0, 'it makes room at once');
+  assert.deepEqual(told.statuses.at(-1), { status: 'replaced', previous: 'live', reason: 'replaced', retryAt: null });
+  assert.equal(told.errors.at(-1).code, 'replaced');
+  server.newest.drop();
+  const { length } = rest.requests;
+  window.dispatchEvent(new Event('online'));
+  window.document.dispatchEvent(new Event('visibilitychange'));
+  await clock.pass(HOUR);
+  assert.deepEqual([server.sockets.length, rest.requests.length, live.status], [1, length, 'replaced']);
+  live.reconnect();
+  await settle();
+  server.newest.accept();
+  assert.equal(live.status, 'live');
+  assert.deepEqual(server.newest.actions('subscribe').map(({ channel }) => channel), ['system']);
+});
+
+test('a client whose own next socket took the place of its old one goes on', async () => {
+  const { clock, server, live, told } = await liveStage({ rest: null, random: () => 1 }, 'system');
+  await clock.pass(99 * MINUTE);
+  server.sockets[0].error('replaced');
+  server.newest.accept();
+  assert.equal(live.status, 'live');
+  assert.ok(!statuses(told).includes('replaced'));
+  assert.deepEqual(told.errors, []);
+});

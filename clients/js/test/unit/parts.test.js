@@ -6,7 +6,7 @@ import { compare, Shown } from '../../cursor.js';
 import { Failure } from '../../failure.js';
 import { Handlers } from '../../handlers.js';
 import { cursorOf, retryAfter } from '../../rest.js';
-import { Roster } from '../../roster.js';
+import { isListed, Roster } from '../../roster.js';
 import { statusOf } from '../../status.js';
 import { expiry, Token } from '../../token.js';
 import { FakeClock, tokenUntil } from '../fakes.js';
@@ -115,6 +115,18 @@ test('the roster tells who left, and is bounded', () => {
   assert.equal(roster.leave([], 3).length, Roster.LIMIT);
 });
 
+test('a campaign is on the list while it is active or paused, and while calls are going on', () => {
+  const cases = [
+    [{ status: 'active', activeCalls: 0 }, true],
+    [{ status: 'paused', activeCalls: 0 }, true],
+    [{ status: 'completed', activeCalls: 1 }, true],
+    [{ status: 'completed', activeCalls: 0 }, false],
+    [{ status: 'scheduled', activeCalls: null }, false],
+    [{ status: 'draft' }, false],
+  ];
+  for (const [campaign, isOn] of cases) assert.equal(isListed(campaign), isOn, JSON.stringify(campaign));
+});
+
 test('the cursor is read from an entity tag, also from one that a proxy weakened', () => {
   assert.equal(cursorOf('"15.MS90LzA9NCwx-b35b9264"'), '15.MS90LzA9NCwx');
   assert.equal(cursorOf('W/"0.47DEQ_pj-BSa-b35b9264"'), '0.47DEQ_pj-BSa');
@@ -171,7 +183,7 @@ test('a handler that throws keeps no other from being told', async (context) => 
 
 test('the status is told by what is so', () => {
   const facts = {
-    isStopped: false, isLive: false, isRefused: false, isPolled: null, isOffline: false, isFirst: true, failures: 0,
+    stopped: '', isLive: false, isRefused: false, isPolled: null, isOffline: false, isFirst: true, failures: 0,
   };
   const cases = [
     [{}, 'connecting'],
@@ -183,7 +195,8 @@ test('the status is told by what is so', () => {
     [{ isOffline: true }, 'offline'],
     [{ isLive: true, isOffline: true, isRefused: true }, 'live'],
     [{ isRefused: true, isPolled: true }, 'unauthorized'],
-    [{ isStopped: true, isLive: true }, 'offline'],
+    [{ stopped: 'closed', isLive: true }, 'offline'],
+    [{ stopped: 'replaced', isPolled: true }, 'replaced'],
   ];
   for (const [change, status] of cases) assert.equal(statusOf({ ...facts, ...change }), status, JSON.stringify(change));
 });

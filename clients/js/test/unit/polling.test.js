@@ -203,6 +203,40 @@ test('a polled list is told campaign by campaign, and who left it', async () => 
     ['campaign:c-2', 'metrics_update', 'completed'],
     ['campaign:c-3', 'campaign_left', undefined],
   ]);
+  await clock.pass(10_000);
+  assert.equal(rest.asked('campaign:c-2').length, 1, 'asked for once');
+});
+
+test('a server that lists only active campaigns is asked for a paused one until its calls are over', async () => {
+  const { clock, server, rest, told, watch } = stage();
+  let list = [{ campaignId: 'c-1', status: 'active', activeCalls: 2 }];
+  let activeCalls = 3;
+  rest.answer = ({ path }) => {
+    if (path.endsWith('/campaigns')) return shown(list, `"1.${list.length}-0"`);
+    if (!path.endsWith('campaign:c-1')) return new Response('', { status: 404 });
+    activeCalls -= 1;
+    return shown({ campaignId: 'c-1', status: 'paused', activeCalls }, `"${9 - activeCalls}.a-0"`);
+  };
+  watch('campaigns');
+  await settle();
+  server.newest.drop();
+  await settle();
+  list = [];
+  told.views.length = 0;
+  await clock.pass(20_000);
+  assert.deepEqual(told.views.map(({ data }) => data.activeCalls), [2, 1, 0]);
+});
+
+test('a paused campaign that the list names does not leave it', async () => {
+  const { clock, server, rest, told, watch } = stage();
+  const list = [{ campaignId: 'c-1', status: 'paused', activeCalls: 0 }];
+  rest.answer = ({ path }) => (path.endsWith('/campaigns') ? shown(list) : new Response('', { status: 404 }));
+  watch('campaigns');
+  await settle();
+  server.newest.drop();
+  await clock.pass(10_000);
+  assert.deepEqual(new Set(told.views.map(({ type }) => type)), new Set(['metrics_update']));
+  assert.equal(rest.asked('campaign:c-1').length, 0);
 });
 
 test('a campaign that begins while the list is on its way is not taken for one that left', async () => {

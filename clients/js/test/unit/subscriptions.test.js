@@ -69,7 +69,7 @@ test('a view goes to the handlers of its campaign and of campaigns, once to each
   assert.deepEqual(late.filter((channel) => channel.includes(':')), ['campaign:c-1', 'campaign:c-2'], 'a latecomer catches up');
 });
 
-test('handlers of campaigns see a campaign that leaves once more, and none that was never active', async () => {
+test('handlers of campaigns see a campaign that leaves once more, and none that was never listed', async () => {
   const { server, live } = await liveStage({}, 'campaign:draft');
   const all = [];
   live.subscribe('campaigns', ({ channel, data }) => all.push([channel, data.status]));
@@ -77,8 +77,22 @@ test('handlers of campaigns see a campaign that leaves once more, and none that 
   all.length = 0;
   server.newest.view('campaign:draft', '1.a', { status: 'draft' });
   server.newest.view('campaign:c-1', '1.a', { status: 'active' });
-  server.newest.view('campaign:c-1', '2.a', { status: 'paused' });
-  assert.deepEqual(all, [['campaign:c-1', 'active'], ['campaign:c-1', 'paused']]);
+  server.newest.view('campaign:c-1', '2.a', { status: 'completed', activeCalls: 0 });
+  server.newest.view('campaign:c-1', '3.a', { status: 'completed', activeCalls: 0 });
+  assert.deepEqual(all, [['campaign:c-1', 'active'], ['campaign:c-1', 'completed']]);
+});
+
+test('handlers of campaigns see a paused campaign, and one that ends with calls going on, until those are over', async () => {
+  const { server, live } = await liveStage({}, 'campaigns');
+  const all = [];
+  live.subscribe('campaigns', ({ data }) => all.push(`${data.status} ${data.activeCalls}`));
+  await settle();
+  all.length = 0;
+  const views = [['paused', 13], ['paused', 12], ['paused', 0], ['active', 0], ['completed', 2], ['completed', 1]];
+  for (const [place, [status, activeCalls]] of [...views, ['completed', 0], ['completed', 0]].entries()) {
+    server.newest.view('campaign:c-1', `${place + 1}.a`, { status, activeCalls });
+  }
+  assert.deepEqual(all, [...views.map((view) => view.join(' ')), 'completed 0']);
 });
 
 test('a message that is older than what was shown is dropped', async () => {
