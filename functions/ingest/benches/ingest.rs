@@ -65,7 +65,8 @@ fn ingest(criterion: &mut Criterion) {
         bencher.iter(|| serde_json::from_slice::<Box<RawValue>>(first.as_bytes()).unwrap());
     });
     group.bench_function("floor", |bencher| bencher.iter(|| floor(&first)));
-    group.bench_function("decode", |bencher| bencher.iter(|| Batch::read(&first, &reading).unwrap()));
+    let now = Timestamp::from_millis(payload::STARTED_AT);
+    group.bench_function("decode", |bencher| bencher.iter(|| Batch::read(&first, &reading, now).unwrap()));
     group.bench_function("decode, fold, commit", |bencher| {
         let memory = Memory::default();
         let intake = Intake::new(memory.clone(), reading.clone());
@@ -76,7 +77,6 @@ fn ingest(criterion: &mut Criterion) {
                 payload::msk_event(batch)
             },
             |payload| {
-                let now = Timestamp::from_millis(payload::STARTED_AT);
                 let taken = runtime.block_on(intake.take(&payload, now)).unwrap();
                 assert_eq!(taken.applied, payload::EVENTS);
                 payload

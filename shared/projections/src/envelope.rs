@@ -28,7 +28,7 @@ struct Outer<'a> {
     payload: Option<IgnoredAny>,
 }
 
-/// The record within a value that could not be decoded by itself: the data of a CloudEvent. `None` where the value looks
+/// The record within a value that could not be decoded by itself: the data of a `CloudEvent`. `None` where the value looks
 /// like nothing that we know; an error where it does and cannot be opened, whose reason names what it looks like.
 ///
 /// Called only for what is no plain record, so that plain ones pay nothing for it.
@@ -90,7 +90,7 @@ fn is_json(text: &str) -> bool {
 
 fn is_several(text: &str) -> bool {
     let values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
-    values.take(2).filter(Result::is_ok).count() == 2
+    values.take(2).flatten().count() == 2
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Gauge {
 
 /// A gauge whose stored form was once the bare sum, and still is without a sample: who reads only that can go on.
 pub(crate) mod or_sum {
-    use super::*;
+    use super::{Deserialize, Deserializer, Gauge, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
     #[serde(untagged)]
