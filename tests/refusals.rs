@@ -155,7 +155,8 @@ async fn a_path_or_a_method_that_there_is_not_is_told_so_in_our_words_and_head_i
         let headers = response.headers().clone();
         assert_eq!(response.status().as_u16(), status, "{method} {path}");
         assert_eq!(headers.get("allow").map(|allow| allow.to_str().unwrap()), allow, "{method} {path}");
-        assert_eq!((&headers["cache-control"], &headers["x-content-type-options"]), ("no-store", "nosniff"));
+        assert_eq!(headers["cache-control"], "no-store", "{method} {path}");
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{method} {path}");
         let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default();
         assert_eq!(body["error"]["code"].as_str().unwrap_or_default(), code, "{method} {path}");
     }

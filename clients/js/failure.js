@@ -22,6 +22,7 @@ const HELP = Object.freeze({
   message_too_large: 'Use a shorter name.',
   method_not_allowed: 'Check the address that rest has.',
   not_found: 'Check the name: nothing has been heard of it.',
+  origin_missing: 'A token in a cookie needs the page\'s Origin beside it, which browsers send: use a ticket or a header elsewhere.',
   origin_not_allowed: 'Let the deployment allow the origin of this page.',
   rate_limited: 'The client slows down. Open fewer dashboards if this stays.',
   replaced: 'Opened elsewhere: the user has as many connections as are allowed. reconnect() comes back.',

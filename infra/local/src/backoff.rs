@@ -25,6 +25,11 @@ impl Backoff {
         self.0 = (pause * 2).min(LONGEST);
         pause
     }
+
+    /// A try succeeded.
+    pub(crate) fn reset(&mut self) {
+        self.0 = FIRST;
+    }
 }
 
 #[cfg(test)]
@@ -36,5 +41,7 @@ mod tests {
         let mut backoff = Backoff::default();
         let pauses: Vec<u128> = (0..8).map(|_| backoff.next_pause().as_millis()).collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        backoff.reset();
+        assert_eq!(backoff.next_pause(), FIRST);
     }
 }

@@ -84,7 +84,8 @@ impl Reader {
                 Ok(render(channel, true, cursor, &views, 0))
             }
             ChannelId::Only(_) => {
-                let campaigns = async { self.members(tenant, self.active(tenant, Kind::Campaign, now).await?, now).await };
+                let campaigns =
+                    async { self.members(tenant, self.active(tenant, Kind::Campaign, now).await?, now).await };
                 let (state, (members, latest), pipeline) = tokio::try_join!(
                     self.channel(tenant, channel, Consistency::Strong, now),
                     campaigns,

@@ -262,13 +262,16 @@ async fn who_is_not_admitted_gets_and_changes_nothing() {
         let nobody = event.replace("\"authorization\"", "\"x-authorization\"");
         let (response, body) = answer_at(&api, &nobody, now()).await;
         assert_eq!((response.status().as_u16(), &body["error"]["code"]), (401, &json!("unauthorized")));
-        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(response.headers()[lambda_http::http::header::WWW_AUTHENTICATE], "Bearer");
         assert_eq!(refused(&api, &event.replace(r#""POST""#, r#""GET""#)).await, (405, json!("method_not_allowed")));
         assert_eq!(refused(&api, &event.replace("/auth/", "/oauth/")).await, (404, json!("not_found")));
     }
     api.admission.requests_per_minute = 0;
     let (response, _) = answer_at(&api, TICKET, now().plus(Duration::from_secs(45))).await;
-    assert_eq!((response.status().as_u16(), &response.headers()[header::RETRY_AFTER]), (429, &"15".parse().unwrap()));
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()[lambda_http::http::header::RETRY_AFTER]),
+        (429, &"15".parse().unwrap())
+    );
     assert!(!api.admission.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
 }
 

@@ -4,21 +4,18 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{BufWriter, Write},
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use rskafka::{
-    chrono::Utc,
-    client::{
-        Client,
-        partition::{Compression, UnknownTopicHandling},
-    },
-    record::Record,
-};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use store::{Channels, Quarantined, RecordId, Replay};
 
 use super::{Place, Quarantine, Settlement};
 use crate::{clock::now, kafka};
+
+/// How long a record may take to its topic; after that it is not known whether it was sent.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where a record lies, and what tells it apart there.
 type Known = BTreeMap<(String, i32, RecordId), Replay>;
@@ -134,7 +131,7 @@ fn report(tally: &Tally, args: &Quarantine, out: &mut impl Write) -> anyhow::Res
 
 /// Where records are sent to.
 enum Sink {
-    Kafka(Client),
+    Kafka(FutureProducer),
     File(BufWriter<File>),
     Nowhere,
 }
@@ -147,7 +144,13 @@ impl Sink {
                 let file = File::create_new(path).with_context(|| format!("{} cannot be made", path.display()))?;
                 Ok(Self::File(BufWriter::new(file)))
             }
-            None => Ok(Self::Kafka(kafka::connect(&args.kafka).await?)),
+            None => {
+                // Fails here where no broker answers, before anything is claimed.
+                kafka::partitions(&args.kafka).await?;
+                let mut config = kafka::config(&args.kafka);
+                config.set("enable.idempotence", "true").set("message.timeout.ms", PATIENCE.as_millis().to_string());
+                Ok(Self::Kafka(config.create().context("the producer cannot be made")?))
+            }
         }
     }
 
@@ -168,17 +171,13 @@ impl Sink {
                 file.write_all(b"\n")?;
             }
             // To its partition, so that it stays in order with what else its key has.
-            Self::Kafka(client) => {
-                let partition = client
-                    .partition_client(record.topic.as_str(), record.partition, UnknownTopicHandling::Error)
-                    .await?;
-                let again = Record {
-                    key: record.key.clone(),
-                    value: Some(record.value.clone()),
-                    headers: BTreeMap::new(),
-                    timestamp: Utc::now(),
+            Self::Kafka(producer) => {
+                let again = FutureRecord::to(&record.topic).partition(record.partition).payload(&record.value);
+                let again = match &record.key {
+                    Some(key) => again.key(key),
+                    None => again,
                 };
-                partition.produce(vec![again], Compression::NoCompression).await?;
+                producer.send(again, PATIENCE).await.map_err(|(error, _)| error)?;
             }
         }
         Ok(())
