@@ -255,7 +255,9 @@ fn by_partition(bad: Vec<Bad>) -> Vec<Vec<Bad>> {
         partitions.entry((bad.topic.clone(), bad.partition)).or_default().push(bad);
     }
     let mut partitions: Vec<_> = partitions.into_values().collect();
-    partitions.iter_mut().for_each(|bad| bad.sort_by_key(|bad| bad.offset));
+    for bad in &mut partitions {
+        bad.sort_by_key(|bad| bad.offset);
+    }
     partitions
 }
 

@@ -152,10 +152,10 @@ impl Connections {
             }
             return Err(error);
         }
-        let replaced = match place {
+        let made_way = match place {
             Ok(()) => None,
             Err(occupancy) => match self.replace(occupancy, connection, limits.per_user, now).await {
-                Ok(replaced) => replaced,
+                Ok(made_way) => made_way,
                 Err(error) => {
                     // Where the answer was lost the place may be taken all the same.
                     let _ = user_quota::release(&self.table, tenant, user, &connection.id).await;
@@ -172,7 +172,7 @@ impl Connections {
             let _ = self.disconnect(&connection.id).await;
             return Err(error.into());
         }
-        Ok(replaced)
+        Ok(made_way)
     }
 
     /// Stores the connection. One that is there already, as it is when the SDK tries again, stays as it is: it may be

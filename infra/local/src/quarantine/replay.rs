@@ -86,7 +86,6 @@ async fn replay(
     for record in records {
         match known_of(known, record) {
             Some(Replay::Sent) => tally.sent_before += 1,
-            Some(Replay::Claimed) => tally.unknown += 1,
             None if !record.is_whole() => tally.cut += 1,
             None if !sink.takes(record) => tally.unwritable += 1,
             None if args.dry_run => tally.sent += 1,
@@ -103,7 +102,8 @@ async fn replay(
                 }
                 tally.sent += 1;
             }
-            None => tally.unknown += 1,
+            // Claimed, by this machine or by another one, and nobody has said that it was sent.
+            Some(Replay::Claimed) | None => tally.unknown += 1,
         }
     }
     sink.close()?;
@@ -185,7 +185,7 @@ impl Sink {
 
     fn close(self) -> anyhow::Result<()> {
         if let Self::File(file) = self {
-            file.into_inner().map_err(|error| error.into_error())?.sync_all()?;
+            file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
         }
         Ok(())
     }

@@ -52,11 +52,11 @@ impl<I: Invoke> Poller<I> {
         let delivering = async {
             while let Some(batch) = self.gather().await {
                 let failed = self.deliver(&batch).await?;
-                if !failed.is_empty() {
+                if failed.is_empty() {
+                    backoff.reset();
+                } else {
                     self.put_back(batch, &failed);
                     tokio::time::sleep(backoff.next_pause()).await;
-                } else {
-                    backoff.reset();
                 }
             }
             Ok(())
