@@ -16,7 +16,7 @@ const FUNCTIONS: [&str; 8] =
     ["auth-api", "health-api", "ingest", "metrics-api", "publisher", "ws-connect", "ws-disconnect", "ws-message"];
 
 /// Every variable that any function may ask for: one that it takes, and one that it must not take, where there is such.
-const VARIABLES: [(&str, &str, Option<&str>); 21] = [
+const VARIABLES: [(&str, &str, Option<&str>); 22] = [
     ("ALLOWED_ORIGINS", "https://dashboard.example.com", Some("dashboard.example.com/")),
     ("CHANNELS_TABLE", "channels", None),
     ("CHANNEL_ID_LENGTH", "128", Some("129")),
@@ -29,6 +29,7 @@ const VARIABLES: [(&str, &str, Option<&str>); 21] = [
     ("MESSAGES_PER_MINUTE", "120", Some("-1")),
     ("MESSAGE_BYTES", "8192", Some("32769")),
     ("OVERVIEW_INTERVAL_MS", "1000", Some("1s")),
+    ("PARTIAL_RESPONSES", "false", Some("perhaps")),
     ("PUBLISHER_FUNCTION", "publisher", None),
     ("REQUESTS_PER_MINUTE", "600", Some("1e3")),
     ("RETENTION_DAYS", "30", Some("30 days")),

@@ -25,8 +25,10 @@ async fn browsers_may_read_from_exact_origins_and_every_answer_is_hardened() {
         response.headers().clone()
     };
     let listed = |headers: &HeaderMap, name: &str| {
-        let text = headers.get(name).map(|value| value.to_str().unwrap().to_ascii_lowercase()).unwrap_or_default();
-        text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>()
+        let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_ascii_lowercase());
+        values
+            .flat_map(|value| value.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
     };
     let same = system.origin();
     for origin in [PAGE, "http://localhost:3000", same.as_str()] {

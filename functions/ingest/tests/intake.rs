@@ -1,5 +1,5 @@
 //! Batches into storage that may fail: what is counted, what is quarantined, and when a batch is acknowledged.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows tests only by their attribute")]
+#![expect(clippy::unwrap_used, reason = "clippy knows tests only by their attribute")]
 
 mod memory;
 
