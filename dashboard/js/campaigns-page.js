@@ -18,6 +18,7 @@ import { Progress } from './progress.js';
 import { settingsOfThisBrowser } from './settings.js';
 import { StatusPill } from './status.js';
 import { offerThemes } from './theme.js';
+import { followDays } from './timestamps.js';
 import { offerThresholds, Thresholds } from './thresholds.js';
 import { TOKEN_CHANGED } from './token.js';
 
@@ -248,6 +249,7 @@ byId('export').addEventListener('click', () => {
 });
 
 offerThemes(settings, () => chart.repaint());
+followDays();
 offerThresholds(thresholds, settings, () => {
   alarms.clear();
   check();

@@ -125,7 +125,11 @@ test('what is no longer active does not count, whoever has seen it go', async (t
   await shows(total(page, 'totalAttempts'), String(before));
   await system.calls('c-7', named('Counted'), 'call_initiated', 'call_initiated');
   await shows(total(page, 'totalAttempts'), String(before + 2));
-  await system.calls('c-7', { eventType: 'campaign_status_changed', status: 'completed' });
+  await system.calls(
+    'c-7',
+    { eventType: 'queue_sampled', activeCalls: 0 },
+    { eventType: 'campaign_status_changed', status: 'completed' },
+  );
   await shows(card(page, 'c-7').locator('.badge'), 'completed');
   await shows(total(page, 'totalAttempts'), String(before));
 });

@@ -71,7 +71,8 @@ impl Scalar<'_> {
         let number = match self {
             Self::Integer(number) => Some(*number as f64),
             Self::Float(number) => Some(*number),
-            Self::Text(text) => text.trim_ascii().parse().ok(),
+            // As JSON would have it: Rust's own reading also takes `+15550100`, `inf` and `nan`.
+            Self::Text(text) => serde_json::from_str(text.trim_ascii()).ok(),
             Self::Other => None,
         };
         number.ok_or(BadRecord::WrongType { field, expected: "a number" })
@@ -91,7 +92,7 @@ impl Scalar<'_> {
         let at = match self {
             Self::Text(text) => {
                 let text = text.trim_ascii();
-                Timestamp::parse_assuming_utc(text).ok().or_else(|| since_epoch(text.parse().ok()?))
+                Timestamp::parse_assuming_utc(text).ok().or_else(|| since_epoch(serde_json::from_str(text).ok()?))
             }
             Self::Integer(number) => since_epoch(*number as f64),
             Self::Float(number) => since_epoch(*number),
@@ -184,7 +185,7 @@ mod tests {
         for json in ["41.5", r#""41.5""#, r#"" 41.50 ""#, r#""4.15e1""#] {
             assert_eq!(scalar(json).number("duration"), Ok(41.5), "{json}");
         }
-        for json in ["true", "{}", "[1]", r#""""#, r#""41,5""#, r#""long""#] {
+        for json in ["true", "{}", "[1]", r#""""#, r#""41,5""#, r#""long""#, r#""+15550100""#, r#""inf""#] {
             let bad = scalar(json).number("duration").unwrap_err();
             assert_eq!(bad, BadRecord::WrongType { field: "duration", expected: "a number" }, "{json}");
         }
