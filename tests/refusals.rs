@@ -72,6 +72,7 @@ async fn bad_records_go_to_quarantine_and_the_rest_counts() {
         b"",
         b"\xff\xfe\x00",
         b"[1,2]",
+        b"17",
         b"{}",
         br#"{"eventType":"never_heard","campaignId":"c"}"#,
         br#"{"eventType":"call_ended","campaignId":"c","callId":"k","duration":"+15550100"}"#,
@@ -92,8 +93,16 @@ async fn bad_records_go_to_quarantine_and_the_rest_counts() {
         (listing.matches("campaign.events.v1").count() >= bad.len()).then_some(listing)
     })
     .await;
-    for reason in ["not JSON", "empty value", "not UTF-8", "not a JSON object", "`eventType`", "`duration`", "`callId`"]
-    {
+    for reason in [
+        "not JSON",
+        "empty value",
+        "not UTF-8",
+        "an array",
+        "not a JSON object",
+        "`eventType`",
+        "`duration`",
+        "`callId`",
+    ] {
         assert!(listing.contains(reason), "{reason} in {listing}");
     }
     assert!(!listing.contains("555"), "a phone number was shown: {listing}");

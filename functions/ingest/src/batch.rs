@@ -131,7 +131,7 @@ impl Bad {
     /// Whether it is of a type that this build does not know: nothing is wrong with it, and a newer build may count it.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
-        matches!(self.reason, BadRecord::UnknownValue("eventType" | "type"))
+        self.reason.is_unknown_type()
     }
 
     fn new(enveloped: &Enveloped<'_>, reason: BadRecord, decoded: &[u8]) -> Self {

@@ -37,7 +37,7 @@ async fn a_batch_leaves_a_slice_a_listing_a_note_and_what_is_bad_of_it() {
 
     let listed = channels.directory(&acme, Kind::Campaign, now).await.unwrap();
     assert_eq!(listed.len(), 1);
-    assert_eq!((listed[0].name.as_deref(), listed[0].active), (Some("Spring"), false));
+    assert_eq!((listed[0].name.as_deref(), listed[0].active), (Some("Spring"), true));
 
     let bad = channels.quarantined("campaign.events.v1", 2, 10).await.unwrap().records;
     assert_eq!(bad.len(), 1);

@@ -283,7 +283,7 @@ async fn a_flood_of_bad_records_is_one_request_and_the_good_ones_count() {
     let mut batch: Vec<Value> = (0..10_000).map(|offset| record(0, offset, b"{}")).collect();
     batch.push(call(0, 10_000, "a", "call_initiated"));
     let taken = take(&intake(&memory), &batch).await.unwrap();
-    assert_eq!(taken, Taken { slices: 1, applied: 1, quarantined: 10_000, ..taken_of(10_001) });
+    assert_eq!(taken, Taken { slices: 1, applied: 1, quarantined: 10_000, gauges_below_zero: 1, ..taken_of(10_001) });
     assert_eq!(seen(&memory, "a")["totalAttempts"], 1);
     assert_eq!(memory.state().quarantines, 1);
 }
@@ -338,7 +338,7 @@ async fn only_partitions_that_are_not_stored_have_to_come_again_and_from_their_f
     let from = |partition, offset| Resumption { topic: TOPIC.to_owned(), partition, offset };
     assert_eq!((failed, resumptions), (1, vec![from(0, 11)]));
     // What partition 0 has stored by then comes again and will be seen.
-    let expected = Taken { slices: 1, applied: 1, quarantined: 1, ..taken_of(2) };
+    let expected = Taken { slices: 1, applied: 1, quarantined: 1, gauges_below_zero: 1, ..taken_of(2) };
     assert_eq!(others.as_deref(), Some(&expected));
 
     memory.state().unwritable = None;

@@ -231,11 +231,12 @@ mod tests {
             let call = format!(r#"{{"eventType":"call_initiated","campaignId":"c-{campaign}","callId":"k"}}"#);
             fold(&table, "acme", "campaign.events.v1", &call).await;
         }
-        let (plain, expected) = answer(&api, CAMPAIGNS).await;
+        let mut event: Value = serde_json::from_str(CAMPAIGNS).unwrap();
+        event["headers"].as_object_mut().unwrap().remove("accept-encoding");
+        let (plain, expected) = answer(&api, &event.to_string()).await;
         assert_eq!(plain.headers().get(header::CONTENT_ENCODING), None);
         assert_eq!(plain.headers()[header::VARY], "accept-encoding");
 
-        let mut event: Value = serde_json::from_str(CAMPAIGNS).unwrap();
         event["headers"]["accept-encoding"] = json!("gzip, deflate, br");
         let request = |event: &Value| lambda_http::request::from_str(&event.to_string()).unwrap();
         let (parts, body) = api.handle(request(&event), now()).await.into_parts();

@@ -267,7 +267,7 @@ Resources:
         assert!(verifying.iter().all(|(_, id)| **id == secret.arn), "{verifying:?}");
         let http = template.http_api.unwrap();
         let ticket = http.routes.iter().find(|route| route.path == "/auth/ticket").unwrap();
-        assert_eq!((ticket.method.as_str(), ticket.function.as_str()), ("POST", "auth-api"));
+        assert_eq!((ticket.method.as_str(), ticket.function.as_str()), ("ANY", "auth-api"));
         let cors = http.cors.unwrap();
         assert!(cors.credentials && cors.methods.contains(&"POST".to_owned()));
         assert_eq!(cors.origins[..2], ["http://localhost:4000", "http://127.0.0.1:4000"]);
