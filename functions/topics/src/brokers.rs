@@ -124,9 +124,8 @@ impl TopicAdmin for Brokers {
         let replication = if self.decides_replication { CLUSTERS_REPLICATION } else { wanted.replication };
         let controller = self.client().await?.controller_client().map_err(failed)?;
         match controller.create_topic(topic, wanted.partitions, replication, CREATE_TIMEOUT_MS).await {
-            // The client cannot say how long records are kept.
-            Ok(()) if wanted.retention.is_some() => Ok(Created::WithoutRetention),
-            Ok(()) => Ok(Created::AsWanted),
+            // The client cannot say how a topic is configured.
+            Ok(()) => Ok(Created::WithoutConfigs),
             Err(KafkaError::ServerError { protocol_error: ProtocolError::TopicAlreadyExists, .. }) => {
                 Ok(Created::AlreadyThere)
             }

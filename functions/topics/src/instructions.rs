@@ -25,11 +25,10 @@ const CLIENT: [&str; 4] = [
 
 /// Says what is left to do, and why it was not done.
 pub(crate) fn instructions(outcome: &Outcome, wanted: &Wanted, cluster: &Cluster) -> String {
-    let retention = wanted.retention.map(|retention| format!("retention.ms={}", retention.as_millis()));
     let commands = [
-        for_each(&outcome.missing, || create(wanted, cluster, retention.as_deref())),
+        for_each(&outcome.missing, || create(wanted, cluster)),
         for_each(&outcome.fewer, || alter(wanted.partitions)),
-        for_each(&outcome.unretained, || keep(retention.as_deref().unwrap_or_default())),
+        for_each(&outcome.unconfigured, || configure(wanted)),
     ];
     let commands: Vec<_> = commands.into_iter().flatten().collect();
     if commands.is_empty() {
@@ -77,14 +76,14 @@ fn for_each(topics: &[String], command: impl Fn() -> String) -> Option<String> {
     (!topics.is_empty()).then(|| format!("for topic in {}; do {}; done", topics.join(" "), command()))
 }
 
-fn create(wanted: &Wanted, cluster: &Cluster, retention: Option<&str>) -> String {
+fn create(wanted: &Wanted, cluster: &Cluster) -> String {
     let factor = (!cluster.decides_replication).then(|| format!(" --replication-factor {}", wanted.replication));
-    let config = retention.map(|retention| format!(" --config {retention}"));
+    let configs: String = wanted.configs().iter().map(|config| format!(" --config {config}")).collect();
     topics(&format!(
         "--create --if-not-exists --topic $topic --partitions {}{}{}",
         wanted.partitions,
         factor.unwrap_or_default(),
-        config.unwrap_or_default()
+        configs
     ))
 }
 
@@ -96,9 +95,10 @@ fn topics(what: &str) -> String {
     format!("kafka-topics.sh --bootstrap-server $BROKERS --command-config client.properties {what}")
 }
 
-fn keep(retention: &str) -> String {
+fn configure(wanted: &Wanted) -> String {
     format!(
         "kafka-configs.sh --bootstrap-server $BROKERS --command-config client.properties --alter --entity-type topics \
-         --entity-name $topic --add-config {retention}"
+         --entity-name $topic --add-config {}",
+        wanted.configs().join(",")
     )
 }

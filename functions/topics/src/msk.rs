@@ -90,12 +90,10 @@ impl TopicAdmin for Operations {
     }
 
     async fn create(&self, topic: &str, wanted: &Wanted) -> Result<Created, AdminError> {
-        let configs = wanted
-            .retention
-            .map(|retention| BASE64_STANDARD.encode(format!("retention.ms={}\n", retention.as_millis())));
+        let configs: String = wanted.configs().into_iter().map(|config| config + "\n").collect();
         let request = self.client.create_topic().cluster_arn(&self.arn).topic_name(topic);
         let request = request.partition_count(wanted.partitions).replication_factor(wanted.replication.into());
-        match request.set_configs(configs).send().await {
+        match request.configs(BASE64_STANDARD.encode(configs)).send().await {
             Ok(_) => Ok(Created::AsWanted),
             // MSK's list is late.
             Err(error) if error.as_service_error().is_some_and(CreateTopicError::is_topic_exists_exception) => {

@@ -32,8 +32,8 @@ pub(crate) trait TopicAdmin {
 pub(crate) enum Created {
     /// It is as it is wanted.
     AsWanted,
-    /// Its records are kept for as long as the cluster's default says.
-    WithoutRetention,
+    /// It is configured as the cluster's defaults say.
+    WithoutConfigs,
     /// It was there before, and is what it was.
     AlreadyThere,
 }
@@ -75,8 +75,8 @@ pub(crate) struct Outcome {
     pub(crate) raised: Vec<String>,
     /// Of the existing, those that have fewer partitions than are wanted.
     pub(crate) fewer: Vec<String>,
-    /// Of the made, those whose retention could not be set.
-    pub(crate) unretained: Vec<String>,
+    /// Of the made, those that could not be configured.
+    pub(crate) unconfigured: Vec<String>,
     /// Why something was not done.
     pub(crate) reasons: Vec<String>,
 }
@@ -121,9 +121,9 @@ async fn attempt<A: TopicAdmin>(
         let done = match step {
             Step::Create => bounded(deadline, way.create(&topic, wanted)).await.map(|created| match created {
                 Created::AsWanted => outcome.made.push(topic.clone()),
-                Created::WithoutRetention => {
+                Created::WithoutConfigs => {
                     outcome.made.push(topic.clone());
-                    outcome.unretained.push(topic.clone());
+                    outcome.unconfigured.push(topic.clone());
                 }
                 Created::AlreadyThere => outcome.existing.push(topic.clone()),
             }),

@@ -38,6 +38,21 @@ pub(crate) struct Wanted {
     pub(crate) is_raised: bool,
 }
 
+/// The largest batch that a topic takes: Kafka's own default, said here because a cluster may have another. A record has to fit
+/// into the 6 MB of an invocation in base64 and with what is around it, or its partition would stand still: over 4 MB none does.
+const MAX_MESSAGE_BYTES: u32 = 1_048_588;
+
+impl Wanted {
+    /// How a topic that is made is configured, `name=value` each.
+    pub(crate) fn configs(&self) -> Vec<String> {
+        let retention = self.retention.map(|retention| format!("retention.ms={}", retention.as_millis()));
+        // A record's time is when the broker got it: a producer whose clock is wrong would set Kafka's time too.
+        let always =
+            ["message.timestamp.type=LogAppendTime".to_owned(), format!("max.message.bytes={MAX_MESSAGE_BYTES}")];
+        retention.into_iter().chain(always).collect()
+    }
+}
+
 /// `arn:{partition}:kafka:{region}:{account}:cluster/{name}/{id}`. It is safe to stand in a shell's command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClusterArn {

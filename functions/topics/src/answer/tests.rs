@@ -101,7 +101,7 @@ proptest! {
                     outcome.existing.push(topic);
                 }
                 _ => {
-                    outcome.unretained.push(topic.clone());
+                    outcome.unconfigured.push(topic.clone());
                     outcome.made.push(topic);
                 }
             }

@@ -50,11 +50,11 @@ async fn topics_are_made_over_tls_by_whoever_shows_a_signed_token() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_decides_about_copies_is_left_to_and_a_retention_that_cannot_be_set_is_told() {
+async fn a_cluster_that_decides_about_copies_is_left_to_and_topics_that_cannot_be_configured_are_told() {
     let broker = Broker::start(Knows::default()).await;
     let ways = [Brokers::new(&broker.address, broker.access.clone(), true)];
     let outcome = reconcile(&ways, &wanted(&["a"], &json!({ "RetentionHours": "72" })), soon()).await;
-    assert_eq!((outcome.made, outcome.unretained), (names(&["a"]), names(&["a"])));
+    assert_eq!((outcome.made, outcome.unconfigured), (names(&["a"]), names(&["a"])));
     assert_eq!(broker.knows.lock().unwrap().replication, [-1]);
 }
 

@@ -70,7 +70,8 @@ async fn topics_are_made_by_msk_as_the_stack_wants_them_and_a_second_time_they_e
     };
     assert_eq!(made["Data"], data(TOPICS, ""));
     let done = std::mem::take(&mut msk.lock().unwrap().done);
-    let configs = BASE64_STANDARD.encode("retention.ms=259200000\n");
+    let configs = BASE64_STANDARD
+        .encode("retention.ms=259200000\nmessage.timestamp.type=LogAppendTime\nmax.message.bytes=1048588\n");
     let topic = |name| json!({ "topicName": name, "partitionCount": 3, "replicationFactor": 3, "configs": configs });
     assert_eq!(done, TOPICS.split(',').map(topic).collect::<Vec<_>>());
 
@@ -112,7 +113,13 @@ async fn a_serverless_clusters_topics_are_made_by_its_brokers() {
     let msk = Msk { kind: "SERVERLESS", brokers: Some(broker.address.clone()), ..Msk::default() };
     let (resource, msk) = resource(msk, Some(&broker)).await;
     let made = answer(&resource, event(CREATE, &json!({ "RetentionHours": "" })), LEFT).await;
-    assert_eq!((&made["Data"]["Made"], &made["Data"]["Instructions"]), (&json!(TOPICS), &json!("nothing to do")));
+    assert_eq!((&made["Data"]["Made"], &made["Data"]["Missing"]), (&json!(TOPICS), &json!("")));
+    // Only how they are configured is left to do, without a retention, for none is wanted.
+    let instructions = made["Data"]["Instructions"].as_str().unwrap();
+    assert!(
+        instructions.contains(" --add-config message.timestamp.type=LogAppendTime,max.message.bytes="),
+        "{instructions}"
+    );
     assert_eq!(made["Data"]["Brokers"], broker.address);
     assert!(msk.lock().unwrap().done.is_empty(), "MSK has no topic operations for it");
     assert_eq!(broker.knows.lock().unwrap().replication, [-1; 4]);
@@ -126,7 +133,13 @@ async fn whoever_is_told_where_the_brokers_are_asks_them_and_not_msk() {
     let (resource, msk) = resource(msk, Some(&broker)).await;
     let told = json!({ "Brokers": broker.address, "RetentionHours": "" });
     let made = answer(&resource, event(CREATE, &told), LEFT).await;
-    assert_eq!((&made["Data"]["Made"], &made["Data"]["Instructions"]), (&json!(TOPICS), &json!("nothing to do")));
+    assert_eq!((&made["Data"]["Made"], &made["Data"]["Missing"]), (&json!(TOPICS), &json!("")));
+    // Only how they are configured is left to do, without a retention, for none is wanted.
+    let instructions = made["Data"]["Instructions"].as_str().unwrap();
+    assert!(
+        instructions.contains(" --add-config message.timestamp.type=LogAppendTime,max.message.bytes="),
+        "{instructions}"
+    );
     assert_eq!((&made["Data"]["ClusterArn"], &made["Data"]["Brokers"]), (&json!(ARN), &told["Brokers"]));
     assert!(msk.lock().unwrap().done.is_empty());
     assert_eq!(broker.knows.lock().unwrap().replication, [-1; 4]);
@@ -139,9 +152,9 @@ async fn a_provisioned_cluster_that_is_too_old_for_topic_operations_is_asked_by_
     let (resource, _) = resource(msk, Some(&broker)).await;
     let made = answer(&resource, event(CREATE, &json!({})), LEFT).await;
     assert_eq!((&made["Data"]["Made"], &made["Data"]["Missing"]), (&json!(TOPICS), &json!("")));
-    // Only how long they are kept is left to do.
+    // Only how they are configured is left to do.
     let instructions = made["Data"]["Instructions"].as_str().unwrap();
-    assert!(instructions.contains("--entity-name $topic --add-config retention.ms=259200000"), "{instructions}");
+    assert!(instructions.contains("--entity-name $topic --add-config retention.ms=259200000,message.timestamp.type=LogAppendTime,max.message.bytes=1048588"), "{instructions}");
     assert!(!instructions.contains("--create"), "{instructions}");
 }
 
@@ -162,7 +175,8 @@ async fn where_nothing_works_the_deployment_succeeds_and_is_told_what_to_run() {
         format!(
             "for topic in {}; do kafka-topics.sh --bootstrap-server $BROKERS --command-config client.properties \
              --create --if-not-exists --topic $topic --partitions 3 --replication-factor 3 \
-             --config retention.ms=259200000; done",
+             --config retention.ms=259200000 --config message.timestamp.type=LogAppendTime \
+             --config max.message.bytes=1048588; done",
             TOPICS.replace(',', " ")
         )
     );
@@ -186,7 +200,8 @@ async fn the_instructions_are_a_script_that_a_shell_runs_as_it_is_meant() {
     let run = |topic| {
         format!(
             "--bootstrap-server 127.0.0.1:1 --command-config client.properties --create --if-not-exists --topic {topic} \
-             --partitions 3 --replication-factor 3 --config retention.ms=259200000\n"
+             --partitions 3 --replication-factor 3 --config retention.ms=259200000 --config message.timestamp.type=LogAppendTime \
+             --config max.message.bytes=1048588\n"
         )
     };
     assert_eq!(String::from_utf8(output.stdout).unwrap(), run("a.v1") + &run("b.v1"));
