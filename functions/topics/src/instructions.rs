@@ -78,7 +78,7 @@ fn for_each(topics: &[String], command: impl Fn() -> String) -> Option<String> {
 
 fn create(wanted: &Wanted, cluster: &Cluster) -> String {
     let factor = (!cluster.decides_replication).then(|| format!(" --replication-factor {}", wanted.replication));
-    let configs: String = wanted.configs().iter().map(|config| format!(" --config {config}")).collect();
+    let configs: String = wanted.configs().into_iter().map(|config| " --config ".to_owned() + &config).collect();
     topics(&format!(
         "--create --if-not-exists --topic $topic --partitions {}{}{}",
         wanted.partitions,
