@@ -3,6 +3,7 @@
 mod ledger;
 mod report;
 mod socket;
+mod stages;
 
 use std::{
     net::IpAddr,
@@ -14,11 +15,12 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
+use rdkafka::producer::future_producer::Delivery;
 use serde_json::json;
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 use url::{Host, Url};
 
-use self::{ledger::Ledger, report::Report, socket::Socket};
+use self::{ledger::Ledger, report::Report, socket::Socket, stages::Stages};
 use crate::{
     clock::now,
     kafka::{self, PARTITIONS},
@@ -103,7 +105,9 @@ pub(crate) async fn run(args: Load) -> anyhow::Result<()> {
     // So that the campaigns do not stay among the active ones of the dashboard.
     let _: Result<_, _> = tokio::time::timeout(SETTLE, producer.send(campaigns.all("completed"))).await;
 
-    let report = Report::new(&lock(&ledger), args.connections, elapsed, measured_over);
+    let arrivals = lock(&ledger).arrivals();
+    let stages = deliveries(&args.url).await.and_then(|deliveries| Stages::new(&arrivals, TOPIC, &deliveries));
+    let report = Report::new(&lock(&ledger), args.connections, elapsed, measured_over, stages);
     report.print()?;
     ended?;
     if report.lost > 0 {
@@ -198,23 +202,38 @@ async fn produce(
     while sent < total {
         ticks.tick().await;
         let due = (begun.elapsed().as_millis() as usize * args.rate as usize / 1000).min(total);
-        let records: Vec<Outgoing> = {
+        let (places, records): (Vec<_>, Vec<Outgoing>) = {
             let mut ledger = lock(ledger);
             let at = Instant::now();
             let batch = (sent..due).map(|serial| {
                 let campaign = serial % campaigns.ids.len();
+                let record = ledger.produced_of(campaign);
                 ledger.produced(campaign, at);
-                campaigns.call(campaign, serial)
+                ((campaign, record), campaigns.call(campaign, serial))
             });
-            batch.collect()
+            batch.unzip()
         };
-        producer.send(records).await?;
+        let stored = producer.send(records).await?;
+        {
+            let mut ledger = lock(ledger);
+            let at = Instant::now();
+            for ((campaign, record), Delivery { partition, offset, .. }) in places.into_iter().zip(stored) {
+                ledger.stored(campaign, record, partition, offset, at);
+            }
+        }
         sent = due;
         bar.set_position(sent as u64);
         bar.set_message(format!("p50 {} ms", lock(ledger).latency().value_at_quantile(0.5) / 1000));
     }
     bar.finish_and_clear();
     Ok(())
+}
+
+/// What the system of this WebSocket API tells of the batches that it delivered, if it is a local one.
+async fn deliveries(socket: &Url) -> Option<Vec<crate::deliveries::Delivery>> {
+    let scheme = if socket.scheme() == "wss" { "https" } else { "http" };
+    let url = format!("{scheme}://{}:{}/_local/deliveries", socket.host_str()?, socket.port_or_known_default()?);
+    reqwest::get(url).await.ok()?.json().await.ok()
 }
 
 /// Waits until every record has arrived everywhere, within reason.

@@ -8,6 +8,7 @@ mod cold_start;
 mod console;
 mod dashboard;
 mod data;
+mod deliveries;
 mod dynamodb;
 mod environment;
 mod gateway;

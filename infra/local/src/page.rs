@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{gateway::connection::Connections, lambda::Host};
+use crate::{
+    deliveries::{Deliveries, Delivery},
+    gateway::connection::Connections,
+    lambda::Host,
+};
 
 /// Something that can be reached.
 #[derive(Clone, Debug, Serialize)]
@@ -33,17 +37,22 @@ struct Page {
 pub(crate) const STATUS: Html<&str> = Html(include_str!("page/status.html"));
 
 /// Serves the page, what belongs to it, and its JSON.
-pub(crate) fn router(host: Arc<Host>, connections: Connections, places: Vec<Place>) -> Router {
+pub(crate) fn router(host: Arc<Host>, connections: Connections, places: Vec<Place>, deliveries: Deliveries) -> Router {
     let page = Page { host, connections, places, since: Timestamp::now() };
     Router::new()
         .route("/_local", get(status))
         .with_state(Arc::new(page))
+        .route("/_local/deliveries", get(told).with_state(deliveries))
         .route("/_local/", get(|| async { STATUS }))
         .route("/_local/status.css", get(|| async { ([(CONTENT_TYPE, "text/css")], include_str!("page/status.css")) }))
         .route(
             "/_local/status.js",
             get(|| async { ([(CONTENT_TYPE, "text/javascript")], include_str!("page/status.js")) }),
         )
+}
+
+async fn told(State(deliveries): State<Deliveries>) -> Json<Vec<Delivery>> {
+    Json(deliveries.all())
 }
 
 async fn status(State(page): State<Arc<Page>>) -> Json<Value> {

@@ -20,6 +20,7 @@ use crate::{
     cli::Start,
     clock, console, dashboard,
     data::DataFolder,
+    deliveries::Deliveries,
     dynamodb::{self, EmbeddedDynamoDb},
     environment::{self, Endpoints},
     gateway::{
@@ -137,7 +138,8 @@ impl System {
         let apis = apis(&template, port);
         let mut places = apis.clone();
         places.extend([Place::new("Kafka", kafka.clone()), Place::new("DynamoDB", dynamodb.clone())]);
-        let router = router(&template, &host, port, places, stop, &tasks);
+        let deliveries = Deliveries::default();
+        let router = router(&template, &host, port, places, deliveries.clone(), stop, &tasks);
         let servers = listeners.into_iter().map(|listener| serve(listener, router.clone())).collect();
         if let Err(error) = host.warm().await {
             host.shut_down().await;
@@ -149,8 +151,9 @@ impl System {
         let begun = Instant::now();
         for mapping in template.mappings {
             let (topic, kafka, host, stop) = (mapping.topic.clone(), kafka.clone(), host.clone(), stop.clone());
+            let deliveries = deliveries.clone();
             tasks.spawn(async move {
-                if let Err(error) = trigger::run(mapping, kafka, host, stop).await {
+                if let Err(error) = trigger::run(mapping, kafka, host, deliveries, stop).await {
                     console::warn(&format!("{topic} is no longer read: {error:#}"));
                 }
             });
@@ -272,12 +275,13 @@ fn router(
     host: &Arc<Host>,
     port: u16,
     places: Vec<Place>,
+    deliveries: Deliveries,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Router {
     let domain = format!("localhost:{port}");
     let connections = Connections::default();
-    let pages = page::router(host.clone(), connections.clone(), places);
+    let pages = page::router(host.clone(), connections.clone(), places, deliveries);
     let mut router = lambda::router(host.clone())
         .merge(secrets::router(template.secret.clone()))
         .merge(dashboard::router(port, binaries::workspace(), pages));

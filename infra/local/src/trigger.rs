@@ -19,7 +19,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::{event::Source, poller::Poller, reader::Reader};
-use crate::{backoff::Backoff, console, invoke::Invoke, kafka};
+use crate::{backoff::Backoff, console, deliveries::Deliveries, invoke::Invoke, kafka};
 
 /// How an event source mapping is configured.
 #[derive(Clone, Debug)]
@@ -53,15 +53,17 @@ pub(crate) async fn run<I: Invoke>(
     mapping: Mapping,
     kafka: String,
     invoker: Arc<I>,
+    deliveries: Deliveries,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    run_and_look(mapping, kafka, invoker, stop, LOOK).await
+    run_and_look(mapping, kafka, invoker, deliveries, stop, LOOK).await
 }
 
 async fn run_and_look<I: Invoke>(
     mapping: Mapping,
     kafka: String,
     invoker: Arc<I>,
+    deliveries: Deliveries,
     stop: CancellationToken,
     look: Duration,
 ) -> anyhow::Result<()> {
@@ -80,7 +82,8 @@ async fn run_and_look<I: Invoke>(
         readers.push(Arc::clone(&reader));
         // A reader ends when its poller has.
         reading.spawn(async move { reader.run(ready).await });
-        let poller = Poller::new(mapping.clone(), Arc::clone(&source), Arc::clone(&invoker), chunks);
+        let poller =
+            Poller::new(mapping.clone(), Arc::clone(&source), Arc::clone(&invoker), deliveries.clone(), chunks);
         let stop = stop.clone();
         pollers.spawn(async move { poller.run(stop).await });
     }

@@ -4,8 +4,52 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 
+use crate::deliveries::now_micros;
+
 /// The slowest delivery that is told apart: ten minutes, in microseconds.
 const SLOWEST_US: u64 = 600_000_000;
+
+/// The most arrivals whose stages are looked at, 32 bytes each.
+const MAX_ARRIVALS: usize = 1_000_000;
+
+/// Where a record is, and when its producer knew. Times here are microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) at: i64,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+}
+
+/// A record's way to a connection, as far as it can be seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Arrival {
+    pub(super) produced_at: i64,
+    pub(super) stored: Option<Stored>,
+    pub(super) made_at: i64,
+    pub(super) arrived_at: i64,
+}
+
+/// A record that a connection has seen counted. Its broker may tell later where it is.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    campaign: usize,
+    record: usize,
+    made_at: i64,
+    arrived_at: i64,
+}
+
+/// A moment by both clocks: what is measured here is monotonic, what the system tells is not.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    instant: Instant,
+    micros: i64,
+}
+
+impl Clock {
+    fn micros_at(self, at: Instant) -> i64 {
+        self.micros + i64::try_from(at.saturating_duration_since(self.instant).as_micros()).unwrap_or(i64::MAX)
+    }
+}
 
 /// Books every record against every connection that watches its campaign.
 ///
@@ -16,6 +60,10 @@ const SLOWEST_US: u64 = 600_000_000;
 pub(super) struct Ledger {
     /// When each record of each campaign was produced.
     produced: Vec<Vec<Instant>>,
+    /// Where each of them is, as far as its broker has said so.
+    stored: Vec<Vec<Option<Stored>>>,
+    arrivals: Vec<Seen>,
+    clock: Clock,
     /// How many records of its campaign each connection has seen counted.
     arrived: Vec<usize>,
     latency: Histogram<u64>,
@@ -28,6 +76,9 @@ impl Ledger {
     pub(super) fn new(campaigns: usize, connections: usize) -> Self {
         Self {
             produced: vec![Vec::new(); campaigns],
+            stored: vec![Vec::new(); campaigns],
+            arrivals: Vec::new(),
+            clock: Clock { instant: Instant::now(), micros: now_micros() },
             arrived: vec![0; connections],
             latency: latencies(),
             messages: 0,
@@ -38,6 +89,28 @@ impl Ledger {
     /// A record of a campaign is about to be produced.
     pub(super) fn produced(&mut self, campaign: usize, at: Instant) {
         self.produced[campaign].push(at);
+        self.stored[campaign].push(None);
+    }
+
+    /// How many records of a campaign have been produced.
+    pub(super) fn produced_of(&self, campaign: usize) -> usize {
+        self.produced[campaign].len()
+    }
+
+    /// The broker has told where a record is.
+    pub(super) fn stored(&mut self, campaign: usize, record: usize, partition: i32, offset: i64, at: Instant) {
+        self.stored[campaign][record] = Some(Stored { at: self.clock.micros_at(at), partition, offset });
+    }
+
+    /// Records as they arrived, for the stages that they went through; at most [`MAX_ARRIVALS`].
+    pub(super) fn arrivals(&self) -> Vec<Arrival> {
+        let arrival = |Seen { campaign, record, made_at, arrived_at }: &Seen| Arrival {
+            produced_at: self.clock.micros_at(self.produced[*campaign][*record]),
+            stored: self.stored[*campaign][*record],
+            made_at: *made_at,
+            arrived_at: *arrived_at,
+        };
+        self.arrivals.iter().map(arrival).collect()
     }
 
     /// A message of any kind was received.
@@ -45,8 +118,10 @@ impl Ledger {
         self.messages += 1;
     }
 
-    /// A view was received that counts `count` records of the connection's campaign.
-    pub(super) fn viewed(&mut self, connection: usize, count: usize, at: Instant) {
+    /// A view was received that counts `count` records of the connection's campaign and was made at `made_at`, in microseconds
+    /// since 1970.
+    pub(super) fn viewed(&mut self, connection: usize, count: usize, made_at: i64, at: Instant) {
+        let campaign = connection % self.produced.len();
         let produced = &self.produced[connection % self.produced.len()];
         let before = self.arrived[connection];
         let count = count.clamp(before, produced.len());
@@ -54,6 +129,9 @@ impl Ledger {
             let micros = at.saturating_duration_since(*record).as_micros();
             self.latency.saturating_record(u64::try_from(micros).unwrap_or(SLOWEST_US));
         }
+        let left = MAX_ARRIVALS.saturating_sub(self.arrivals.len());
+        let arrived_at = self.clock.micros_at(at);
+        self.arrivals.extend((before..count).take(left).map(|record| Seen { campaign, record, made_at, arrived_at }));
         self.arrived[connection] = count;
     }
 
@@ -92,7 +170,7 @@ impl Ledger {
 }
 
 #[expect(clippy::expect_used, reason = "the bounds are constants within what the histogram allows")]
-fn latencies() -> Histogram<u64> {
+pub(super) fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, SLOWEST_US, 3).expect("1 < 600,000,000 and 3 digits are valid")
 }
 
@@ -113,12 +191,12 @@ mod tests {
         for n in 0..3 {
             ledger.produced(0, begun + ms(n * 10));
         }
-        ledger.viewed(0, 2, begun + ms(100));
+        ledger.viewed(0, 2, 0, begun + ms(100));
         assert_eq!((ledger.deliveries(), ledger.missing()), (2, 1));
         // Three digits are kept.
         let near = |micros: u64, millis: u64| micros.abs_diff(millis * 1000) < 100;
         assert!(near(ledger.latency().min(), 90) && near(ledger.latency().max(), 100));
-        ledger.viewed(0, 3, begun + ms(120));
+        ledger.viewed(0, 3, 0, begun + ms(120));
         assert_eq!((ledger.deliveries(), ledger.missing()), (3, 0));
     }
 
@@ -128,10 +206,10 @@ mod tests {
         let mut ledger = Ledger::new(1, 2);
         ledger.produced(0, begun);
         for _ in 0..3 {
-            ledger.viewed(0, 1, begun + ms(5));
+            ledger.viewed(0, 1, 0, begun + ms(5));
         }
         assert_eq!((ledger.deliveries(), ledger.missing()), (1, 1));
-        ledger.viewed(1, 1, begun + ms(5));
+        ledger.viewed(1, 1, 0, begun + ms(5));
         assert_eq!((ledger.deliveries(), ledger.missing()), (2, 0));
     }
 
@@ -141,8 +219,8 @@ mod tests {
         let mut ledger = Ledger::new(2, 3);
         ledger.produced(1, begun);
         assert_eq!((ledger.records(), ledger.missing()), (1, 1));
-        ledger.viewed(1, 1, begun);
-        ledger.viewed(0, 0, begun);
+        ledger.viewed(1, 1, 0, begun);
+        ledger.viewed(0, 0, 0, begun);
         assert_eq!((ledger.deliveries(), ledger.missing()), (1, 0));
     }
 
@@ -152,8 +230,8 @@ mod tests {
         let mut ledger = Ledger::new(1, 1);
         ledger.produced(0, begun);
         ledger.produced(0, begun);
-        ledger.viewed(0, 9, begun);
-        ledger.viewed(0, 1, begun);
+        ledger.viewed(0, 9, 0, begun);
+        ledger.viewed(0, 1, 0, begun);
         assert_eq!((ledger.deliveries(), ledger.missing()), (2, 0));
     }
 }

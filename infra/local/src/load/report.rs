@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::ledger::Ledger;
+use super::{
+    ledger::Ledger,
+    stages::{self, Stages},
+};
 
 /// The figures of a run.
 #[derive(Debug)]
@@ -13,11 +16,18 @@ pub(super) struct Report {
     pub(super) lost: u64,
     pub(super) deliveries: u64,
     lines: Vec<(&'static str, String)>,
+    stages: Option<Stages>,
 }
 
 impl Report {
     /// `producing` is how long records were produced, `measuring` until the last of them had arrived.
-    pub(super) fn new(ledger: &Ledger, connections: u32, producing: Duration, measuring: Duration) -> Self {
+    pub(super) fn new(
+        ledger: &Ledger,
+        connections: u32,
+        producing: Duration,
+        measuring: Duration,
+        stages: Option<Stages>,
+    ) -> Self {
         let (lost, deliveries) = (ledger.missing(), ledger.deliveries());
         let per_second = |count: u64, over: Duration| format!("{:.0}", count as f64 / over.as_secs_f64().max(0.001));
         let quantile = |quantile: f64| millis(ledger.latency().value_at_quantile(quantile));
@@ -39,13 +49,21 @@ impl Report {
             ("p99", quantile(0.99)),
             ("max", millis(ledger.latency().max())),
         ]);
-        Self { lost, deliveries, lines }
+        Self { lost, deliveries, lines, stages }
     }
 
     pub(super) fn print(&self) -> io::Result<()> {
         let mut out = io::stdout().lock();
         for (name, value) in &self.lines {
             writeln!(out, "  {name:<20} {value:>12}")?;
+        }
+        let Some(Stages { took }) = &self.stages else {
+            return writeln!(out, "  stages are told by `cargo dev` alone, at /_local/deliveries");
+        };
+        writeln!(out, "\n  {:<20} {:>12} {:>12} {:>12}", "stage", "p50", "p95", "p99")?;
+        for (name, took) in stages::NAMES.iter().zip(took) {
+            let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|quantile| millis(took.value_at_quantile(quantile)));
+            writeln!(out, "  {name:<20} {p50:>12} {p95:>12} {p99:>12}")?;
         }
         Ok(())
     }

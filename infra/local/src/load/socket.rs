@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
+use projections::Timestamp;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use tokio::{net::TcpStream, time::timeout};
@@ -35,6 +36,8 @@ pub(super) struct Socket {
 /// What is read of a message.
 #[derive(Deserialize)]
 struct Received<'a> {
+    #[serde(borrow)]
+    timestamp: Option<&'a str>,
     #[serde(rename = "type")]
     message_type: &'a str,
     channel: Option<&'a str>,
@@ -93,23 +96,24 @@ impl Socket {
         while let Some(Ok(message)) = self.stream.next().await {
             let at = Instant::now();
             let Message::Text(text) = message else { continue };
-            let count = count(&self.channel, &text);
+            let seen = count(&self.channel, &text);
             let mut ledger = lock(&ledger);
             ledger.received();
-            if let Some(count) = count {
-                ledger.viewed(connection, count, at);
+            if let Some((count, made_at)) = seen {
+                ledger.viewed(connection, count, made_at, at);
             }
         }
         lock(&ledger).closed();
     }
 }
 
-/// How many records a message counts, if it is a view of the channel.
-fn count(channel: &str, text: &str) -> Option<usize> {
+/// How many records a message counts, if it is a view of the channel, and when it was made, in microseconds since 1970.
+fn count(channel: &str, text: &str) -> Option<(usize, i64)> {
     let received: Received<'_> = serde_json::from_str(text).ok()?;
     let is_view = received.message_type == "metrics_update" && received.channel == Some(channel);
     let view: View = serde_json::from_str(received.data.filter(|_| is_view)?.get()).ok()?;
-    Some(view.total_attempts)
+    let made_at: Timestamp = received.timestamp?.parse().ok()?;
+    Some((view.total_attempts, made_at.as_millis() * 1_000))
 }
 
 fn refused(url: &Url, error: &Error) -> anyhow::Error {
@@ -147,9 +151,12 @@ mod tests {
     #[test]
     fn only_a_view_of_the_own_campaign_counts() {
         let message = |message_type: &str, channel: &str| {
-            json!({ "type": message_type, "channel": channel, "data": { "totalAttempts": 7 } }).to_string()
+            json!({
+                "type": message_type, "channel": channel, "data": { "totalAttempts": 7 }, "timestamp": "1970-01-01T00:00:01.500Z",
+            })
+            .to_string()
         };
-        assert_eq!(count("campaign:c", &message("metrics_update", "campaign:c")), Some(7));
+        assert_eq!(count("campaign:c", &message("metrics_update", "campaign:c")), Some((7, 1_500_000)));
         assert_eq!(count("campaign:c", &message("metrics_update", "campaign:d")), None);
         assert_eq!(count("campaign:c", &message("call_event", "campaign:c")), None);
         assert_eq!(count("campaign:c", r#"{"type":"pong"}"#), None);

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     backoff::Backoff,
+    deliveries::{Deliveries, Delivery, now_micros},
     invoke::{Invoke, InvokeError},
 };
 
@@ -31,6 +32,7 @@ pub(super) struct Poller<I> {
     mapping: Mapping,
     source: Arc<Source>,
     invoker: Arc<I>,
+    deliveries: Deliveries,
     chunks: mpsc::Receiver<Vec<Encoded>>,
     /// Read, but in no batch yet.
     waiting: VecDeque<Encoded>,
@@ -41,9 +43,10 @@ impl<I: Invoke> Poller<I> {
         mapping: Mapping,
         source: Arc<Source>,
         invoker: Arc<I>,
+        deliveries: Deliveries,
         chunks: mpsc::Receiver<Vec<Encoded>>,
     ) -> Self {
-        Self { mapping, source, invoker, chunks, waiting: VecDeque::new() }
+        Self { mapping, source, invoker, deliveries, chunks, waiting: VecDeque::new() }
     }
 
     /// Delivers until `stop`; a batch on its way then is not awaited, as it would be delivered again anyway.
@@ -100,16 +103,38 @@ impl<I: Invoke> Poller<I> {
         }
     }
 
+    /// Notes when the partitions that were acknowledged were delivered.
+    fn note(&self, batch: &Batch, failed: &BTreeMap<i32, i64>, invoked_at: i64) {
+        let answered_at = now_micros();
+        let mut delivered: BTreeMap<i32, Delivery> = BTreeMap::new();
+        for record in batch.records().iter().filter(|record| !failed.contains_key(&record.partition)) {
+            let (topic, partition, offset) = (&self.mapping.topic, record.partition, record.offset);
+            let first =
+                || Delivery { topic: topic.clone(), partition, first: offset, last: offset, invoked_at, answered_at };
+            let delivery = delivered.entry(partition).or_insert_with(first);
+            delivery.last = delivery.last.max(offset);
+        }
+        self.deliveries.note(delivered.into_values());
+    }
+
     /// Delivers a batch until it is acknowledged; which partitions have to come again all the same, and from where.
     async fn deliver(&self, batch: &Batch) -> anyhow::Result<BTreeMap<i32, i64>> {
         let payload = self.source.payload(batch.records())?;
         let Mapping { topic, function, .. } = &self.mapping;
         let mut backoff = Backoff::default();
         loop {
-            match self.invoker.invoke(function, payload.clone()).await {
-                Ok(_) if !self.mapping.reads_responses => return Ok(BTreeMap::new()),
+            let invoked_at = now_micros();
+            let answer = self.invoker.invoke(function, payload.clone()).await;
+            match answer {
+                Ok(_) if !self.mapping.reads_responses => {
+                    self.note(batch, &BTreeMap::new(), invoked_at);
+                    return Ok(BTreeMap::new());
+                }
                 Ok(response) => match response::failed(&response, topic, batch.records()) {
-                    Ok(failed) => return Ok(failed),
+                    Ok(failed) => {
+                        self.note(batch, &failed, invoked_at);
+                        return Ok(failed);
+                    }
                     Err(unreadable) => {
                         let pause = backoff.next_pause();
                         tracing::warn!(

@@ -101,7 +101,8 @@ async fn run_over(function: Faulty, mapping: Mapping, records: usize) -> Arc<Fau
     produce(&broker.address(), records).await;
     let function = Arc::new(function);
     let stop = CancellationToken::new();
-    let running = tokio::spawn(run(mapping, broker.address(), Arc::clone(&function), stop.clone()));
+    let running =
+        tokio::spawn(run(mapping, broker.address(), Arc::clone(&function), Deliveries::default(), stop.clone()));
     let accepted = async {
         while function.accepted().values().map(Vec::len).sum::<usize>() < records {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -160,7 +161,8 @@ async fn partition_0_of(reads_responses: bool) -> Vec<i64> {
     let function = Arc::new(Partial::default());
     let stop = CancellationToken::new();
     let mapping = Mapping { reads_responses, ..mapping(10, 1) };
-    let running = tokio::spawn(run(mapping, broker.address(), Arc::clone(&function), stop.clone()));
+    let running =
+        tokio::spawn(run(mapping, broker.address(), Arc::clone(&function), Deliveries::default(), stop.clone()));
     let delivered = async {
         let distinct = || {
             let seen = function.0.invocations().into_iter().flatten();
@@ -212,7 +214,8 @@ async fn a_mapping_to_a_function_that_is_not_there_ends_with_an_error() {
     let broker = EmbeddedBroker::start(0).await.unwrap();
     kafka::create_topics(&broker.address(), &[TOPIC.to_owned()], 3).await.unwrap();
     produce(&broker.address(), 1).await;
-    let running = run(mapping(10, 1), broker.address(), Arc::new(Nothing), CancellationToken::new());
+    let running =
+        run(mapping(10, 1), broker.address(), Arc::new(Nothing), Deliveries::default(), CancellationToken::new());
     let error = timeout(Duration::from_secs(20), running).await.unwrap().unwrap_err();
     assert!(error.to_string().contains("no such function"), "{error}");
 }
@@ -226,7 +229,8 @@ async fn a_broker_that_is_lost_is_found_again_and_read_from_its_first_record() {
     produce(&address, 5).await;
     let function = Arc::new(Faulty::default());
     let stop = CancellationToken::new();
-    let running = tokio::spawn(run(mapping(10, 1), address.clone(), Arc::clone(&function), stop.clone()));
+    let running =
+        tokio::spawn(run(mapping(10, 1), address.clone(), Arc::clone(&function), Deliveries::default(), stop.clone()));
     let accepted = async |count: usize| {
         while function.accepted().values().map(Vec::len).sum::<usize>() < count {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -273,7 +277,8 @@ async fn a_header_without_a_value_stops_nothing() {
     produce(&broker.address(), 1).await;
     let function = Arc::new(Faulty::default());
     let stop = CancellationToken::new();
-    let running = tokio::spawn(run(mapping(10, 1), broker.address(), Arc::clone(&function), stop.clone()));
+    let running =
+        tokio::spawn(run(mapping(10, 1), broker.address(), Arc::clone(&function), Deliveries::default(), stop.clone()));
     until(&function, "both records are delivered", |seen| seen.get(&0).is_some_and(|offsets| *offsets == [0, 1])).await;
     stop.cancel();
     running.await.unwrap().unwrap();
@@ -292,7 +297,8 @@ async fn a_record_that_no_invocation_can_carry_is_left_out_and_the_partition_goe
     produce(&broker.address(), 1).await;
     let function = Arc::new(Faulty::default());
     let stop = CancellationToken::new();
-    let running = tokio::spawn(run(mapping(10, 1), broker.address(), Arc::clone(&function), stop.clone()));
+    let running =
+        tokio::spawn(run(mapping(10, 1), broker.address(), Arc::clone(&function), Deliveries::default(), stop.clone()));
     until(&function, "the second record is delivered", |seen| seen.get(&0).is_some_and(|offsets| *offsets == [1]))
         .await;
     stop.cancel();
@@ -308,8 +314,14 @@ async fn partitions_that_are_added_are_read_too() {
     let function = Arc::new(Faulty::default());
     let stop = CancellationToken::new();
     let look = Duration::from_millis(50);
-    let running =
-        tokio::spawn(run_and_look(mapping(10, 1), address.clone(), Arc::clone(&function), stop.clone(), look));
+    let running = tokio::spawn(run_and_look(
+        mapping(10, 1),
+        address.clone(),
+        Arc::clone(&function),
+        Deliveries::default(),
+        stop.clone(),
+        look,
+    ));
     until(&function, "the first partition is read", |seen| seen.contains_key(&0)).await;
     // The embedded broker adds none to a topic, but a topic may be made again with more.
     let client = rskafka::client::ClientBuilder::new(vec![address.clone()]).build().await.unwrap();
