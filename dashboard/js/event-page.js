@@ -101,8 +101,8 @@ function showWaiting() {
 
 byId('export').addEventListener('click', () => {
   const rows = COUNTERS.map(({ label, name }) => ['total', label, shown[name]]);
-  const feed = (shown.liveCheckInFeed ?? []).map(({ id, name, timestamp }) => ['check-in', name, id, timestamp]);
-  download(`livefold-event-${eventId}`, csvOf(['kind', 'name', 'value', 'time'], [...rows, ...feed]));
+  const feed = (shown.liveCheckInFeed ?? []).map(({ id, name }) => ['check-in', name, id]);
+  download(`livefold-event-${eventId}`, csvOf(['kind', 'name', 'value'], [...rows, ...feed]));
 });
 
 byId('event-id').value = eventId;
