@@ -134,16 +134,20 @@ export class System {
   }
 }
 
+/** Ports below those that Linux gives to connections: one of theirs may be taken again before the system listens there. */
+const [FIRST_PORT, PORTS] = [10_000, 22_000];
+
+/** Ports that nobody listens on, chosen at random: other systems are started at the same time. */
 async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise((resolve) => {
-          const server = net.createServer().listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
+  const servers = [];
+  while (servers.length < count) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    const server = net.createServer();
+    const isFree = await new Promise((resolve) => {
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (isFree) servers.push(server);
+  }
   const ports = servers.map((server) => server.address().port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;

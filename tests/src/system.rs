@@ -1,6 +1,7 @@
 //! The local system as a child process, on ports of its own.
 
 use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
     net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
@@ -273,9 +274,23 @@ fn binary() -> Result<&'static Path> {
 }
 
 /// Ports that nobody listens on. Somebody else may take one before it is used; then the system says so.
+
+/// Below those that Linux gives to connections: one that is free now would be some connection's before the system listens there.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// Ports that nobody listens on, chosen at random: many systems are started at the same time.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let listeners: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for _ in 0..1_000 {
+        if listeners.len() == N {
+            break;
+        }
+        let random = RandomState::new().build_hasher().finish();
+        let port = PORTS.start + u16::try_from(random % PORTS.len() as u64)?;
+        listeners.extend(TcpListener::bind(("127.0.0.1", port)).ok());
+    }
     let mut ports = [0; N];
+    ensure!(listeners.len() == N, "no port is free");
     for (port, listener) in ports.iter_mut().zip(&listeners) {
         *port = listener.local_addr()?.port();
     }
