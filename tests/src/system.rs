@@ -273,12 +273,10 @@ fn binary() -> Result<&'static Path> {
     Ok(BINARY.get_or_init(|| folder.join("local")))
 }
 
-/// Ports that nobody listens on. Somebody else may take one before it is used; then the system says so.
-
 /// Below those that Linux gives to connections: one that is free now would be some connection's before the system listens there.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
-/// Ports that nobody listens on, chosen at random: many systems are started at the same time.
+/// Ports that nobody listens on, chosen at random: many systems are started at the same time. Somebody else may take one before it is used; then the system says so.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut listeners: Vec<TcpListener> = Vec::new();
     for _ in 0..1_000 {
