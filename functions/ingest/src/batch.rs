@@ -98,12 +98,13 @@ impl Batch {
                     continue;
                 }
             };
-            let Routed { tenant, channel, at, event } = routed;
-            unknown_words += event.unknown_words();
-            let place = Place { channel, tenant, topic: &enveloped.topic, partition: enveloped.partition };
-            let gathered = places.entry(place).or_default();
-            gathered.entries.push(Entry { offset: enveloped.offset, at, event });
-            gathered.latest = gathered.latest.max(Timestamp::from_millis(enveloped.timestamp));
+            for Routed { tenant, channel, at, event } in routed {
+                unknown_words += event.unknown_words();
+                let place = Place { channel, tenant, topic: &enveloped.topic, partition: enveloped.partition };
+                let gathered = places.entry(place).or_default();
+                gathered.entries.push(Entry { offset: enveloped.offset, at, event });
+                gathered.latest = gathered.latest.max(Timestamp::from_millis(enveloped.timestamp));
+            }
         }
         let changes = places.into_iter().map(|(place, gathered)| Change::new(place, gathered, reading.epoch)).collect();
         let topic = envelope.records().next().map(|enveloped| enveloped.topic.clone().into_owned());
@@ -156,7 +157,7 @@ fn decode(
     reading: &Reading,
     now: Timestamp,
     buffer: &mut Vec<u8>,
-) -> Result<Routed, BadRecord> {
+) -> Result<Vec<Routed>, BadRecord> {
     buffer.clear();
     if let Some(flaw) = enveloped.flaw {
         return Err(BadRecord::Envelope(flaw));

@@ -65,7 +65,7 @@ fn seen(memory: &Memory, campaign: &str) -> Value {
     let channel = ChannelId::campaign(Id::parse(campaign).unwrap());
     let state = memory.state();
     let slices: Vec<&Slice> = state.slices.iter().filter(|(key, _)| key.channel == channel).map(|(_, s)| s).collect();
-    serde_json::to_value(kind::view(&channel, slices, now())).unwrap()
+    serde_json::to_value(kind::view(&channel, slices, [], now())).unwrap()
 }
 
 #[tokio::test]

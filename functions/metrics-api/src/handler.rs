@@ -142,7 +142,7 @@ mod tests {
     async fn fold(table: &TestTable, tenant: &str, topic: &str, value: &str) {
         let tenant = TenantId::parse(tenant).unwrap();
         let record = Record { topic, timestamp: now(), default_tenant: Some(&tenant), value: value.as_bytes() };
-        let routed = topic::decode(&record).unwrap();
+        let routed = topic::decode(&record).unwrap().remove(0);
         let slice = SliceId { epoch: 1, topic: record.topic.into(), partition: 0 };
         let key = SliceKey { tenant, channel: routed.channel, slice };
         let entry = Entry { offset: 7, at: routed.at, event: routed.event };

@@ -1,18 +1,20 @@
 //! What the watched channels show: the view last published of each, and what is new in it.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     time::Duration,
 };
 
 use bytes::Bytes;
-use projections::{ChannelId, Kind, TenantId, Timestamp, View, notice::Totals};
+use projections::{ChannelId, HistoryEntry, Kind, TenantId, Timestamp, View};
 use protocol::Cursor;
 use serde_json::value::RawValue;
-use store::SliceId;
-use views::{ChannelState, fingerprint};
+use views::{ChannelState, Known, fingerprint};
 
-use crate::{notices, published::Baseline};
+use crate::{
+    notices::{self, Told},
+    published::Baseline,
+};
 
 /// A channel that has not moved for this long is read less often, …
 const QUIET_AFTER: Duration = Duration::from_secs(10);
@@ -61,8 +63,8 @@ pub(crate) struct Poster {
     read_at: Option<Timestamp>,
     /// Whether a predecessor has shown it as a member of a collection.
     was_member: bool,
-    /// Per slice how many notices were told; `None` before the first read, for what is old is no news.
-    told: Option<BTreeMap<String, Totals>>,
+    /// Up to where the history of each slice was told; `None` before the first read, for what is old is no news.
+    told: Option<Known>,
 }
 
 /// The message that carries a view, for those who may see names of people and for those who may not. Where no name is in
@@ -80,6 +82,8 @@ pub(crate) struct Notice {
     pub(crate) channel: ChannelId,
     /// The message.
     pub(crate) message: Bytes,
+    /// The message for those who may not see names of people; nothing where it is the same.
+    pub(crate) concealed: Option<Bytes>,
     /// Whether those who watch the whole collection get it too.
     pub(crate) is_for_collection: bool,
 }
@@ -147,10 +151,17 @@ impl Board {
         shown.filter(|place| is_member(&self.poster(*place).key)).collect()
     }
 
-    /// Takes in a channel's slices as read `now`, and makes its view and its notices anew.
-    pub(crate) fn refresh(&mut self, place: Place, read: Vec<(SliceId, projections::Slice)>, now: Timestamp) {
-        let forgotten_after = self.forgotten_after;
-        self.poster_mut(place).refresh(read, forgotten_after, now);
+    /// Takes in a channel's state as read `now` and what has happened in it since it was told of last, and makes its view and
+    /// its notices anew.
+    pub(crate) fn refresh(&mut self, place: Place, state: ChannelState, news: Vec<HistoryEntry>, now: Timestamp) {
+        self.poster_mut(place).refresh(state, news, now);
+    }
+
+    /// Up to where the history of a channel was told; nothing where what has happened by `now` is old to whoever watches it.
+    pub(crate) fn told(&self, place: Place, now: Timestamp) -> Option<&Known> {
+        let poster = self.poster(place);
+        let is_forgotten = poster.read_at.is_some_and(|read_at| now.since(read_at) >= self.forgotten_after);
+        poster.told.as_ref().filter(|_| !is_forgotten)
     }
 
     /// What a successor has to know of every channel that is watched; `members` are those that collections show.
@@ -165,6 +176,16 @@ impl Board {
             told: poster.told.clone().unwrap_or_default(),
             is_member: members.contains(&Place(index)),
         })
+    }
+}
+
+impl Notice {
+    /// As somebody is told it.
+    pub(crate) fn shown(mut self, sees_names: bool) -> Self {
+        if let (false, Some(concealed)) = (sees_names, &self.concealed) {
+            self.message = concealed.clone();
+        }
+        self
     }
 }
 
@@ -208,14 +229,13 @@ impl Poster {
         !is_quiet || self.read_at.is_none_or(|read_at| now.since(read_at) >= QUIET_INTERVAL)
     }
 
-    fn refresh(&mut self, read: Vec<(SliceId, projections::Slice)>, forgotten_after: Duration, now: Timestamp) {
-        if self.read_at.replace(now).is_some_and(|read_at| now.since(read_at) >= forgotten_after) {
-            self.told = None;
-        }
-        self.state.update(read);
+    fn refresh(&mut self, state: ChannelState, news: Vec<HistoryEntry>, now: Timestamp) {
+        self.read_at = Some(now);
+        self.state = state;
+        self.told = Some(self.state.history());
         let view = self.state.view(&self.key.1, now);
         self.show(&view, None, false, now);
-        self.collect_notices(now);
+        self.collect_notices(news, now);
     }
 
     /// Publishes `system`, unless only its ages have changed and that not long ago.
@@ -262,27 +282,27 @@ impl Poster {
         Some(serde_json::value::to_raw_value(&concealed).unwrap_or_default())
     }
 
-    fn collect_notices(&mut self, now: Timestamp) {
-        let totals = self.state.slices().map(|(id, slice)| (id.name(), slice.notice_totals())).collect();
-        let Some(told) = self.told.replace(totals) else { return };
-        let nothing = Totals::new();
-        let news = self
-            .state
-            .slices()
-            .map(|(id, slice)| slice.news(&self.key.1, told.get(&id.name()).unwrap_or(&nothing)))
-            .collect();
-        let selected = notices::select(news);
+    fn collect_notices(&mut self, news: Vec<HistoryEntry>, now: Timestamp) {
+        let selected = notices::select(&self.key.1, news);
         if selected.is_empty() {
             self.notices.clear();
             return;
         }
         let cursor = self.state.cursor();
+        let message = |told: &Told, data: &serde_json::Value| {
+            let data = serde_json::value::to_raw_value(data).ok()?;
+            Some(self.channel_message(told.message_type, &data, &cursor, now))
+        };
         self.notices = selected
-            .into_iter()
+            .iter()
             .filter_map(|told| {
-                let data = serde_json::value::to_raw_value(&told.data).ok()?;
-                let message = self.channel_message(told.message_type, &data, &cursor, now);
-                Some(Notice { channel: self.key.1.clone(), message, is_for_collection: told.is_for_collection })
+                let concealed = match &told.concealed {
+                    Some(data) => Some(message(told, data)?),
+                    None => None,
+                };
+                let message = message(told, &told.data)?;
+                let (channel, is_for_collection) = (self.key.1.clone(), told.is_for_collection);
+                Some(Notice { channel, message, concealed, is_for_collection })
             })
             .collect();
     }

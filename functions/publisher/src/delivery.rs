@@ -215,7 +215,8 @@ mod tests {
 
     fn notice(message: &'static str) -> Notice {
         let channel = "campaign:c".parse().unwrap();
-        Notice { channel, message: Bytes::from_static(message.as_bytes()), is_for_collection: false }
+        let message = Bytes::from_static(message.as_bytes());
+        Notice { channel, message, concealed: None, is_for_collection: false }
     }
 
     #[tokio::test]

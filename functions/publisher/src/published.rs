@@ -1,15 +1,13 @@
 //! What one publisher leaves to the next, so that nothing is published twice and nothing is left out.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use auth::Action;
-use projections::{ChannelId, TenantId, Timestamp, notice::Totals};
+use projections::{ChannelId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::{Connection, MAX_PUBLISHED};
+use views::Known;
 
 /// What was left behind earlier is of no use: notices from then are no news to anybody.
 const FRESH: Duration = Duration::from_mins(1);
@@ -34,8 +32,8 @@ pub(crate) struct Baseline {
     pub(crate) channel: ChannelId,
     /// Of the view.
     pub(crate) fingerprint: u64,
-    /// Per slice how many notices were told.
-    pub(crate) told: BTreeMap<String, Totals>,
+    /// Up to where the history of each slice was told.
+    pub(crate) told: Known,
     /// Whether it was shown to those who watch all channels of its kind, and not only to who named it.
     #[serde(default)]
     pub(crate) is_member: bool,
@@ -83,6 +81,8 @@ pub(crate) fn permitted(connection: &Connection) -> impl Iterator<Item = (&Chann
 
 #[cfg(test)]
 mod tests {
+    use projections::history::{ChunkId, Tail};
+
     use super::*;
 
     fn baseline(n: usize) -> Baseline {
@@ -91,7 +91,10 @@ mod tests {
             channel: format!("campaign:{n}").parse().unwrap(),
             fingerprint: u64::MAX,
             is_member: true,
-            told: BTreeMap::from([("1/campaign.events.v1/0".to_owned(), Totals::from([("call_event".to_owned(), 7)]))]),
+            told: Known::from([(
+                "1/campaign.events.v1/0".to_owned(),
+                Tail { total: 7, last: Some(ChunkId { last: 12, first: 9, base: Some(4) }) },
+            )]),
         }
     }
 

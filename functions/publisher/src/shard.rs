@@ -7,12 +7,12 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use gateway::Post;
-use projections::{ChannelId, Kind, TenantId, Timestamp, View, system::Pipeline};
+use projections::{ChannelId, HistoryEntry, Kind, TenantId, Timestamp, View, system::Pipeline};
 use protocol::Cursor;
 use runtime::metrics::Times;
 use store::{Channels, Connections, Consistency, MAX_CONNECTION_AGE, StoreError};
 use tracing::warn;
-use views::Reader;
+use views::{ChannelState, Known, Reader};
 
 use crate::{
     audience::Audience,
@@ -218,16 +218,18 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
     }
 
     async fn read_channels(&mut self, due: HashSet<Place>, now: Timestamp) {
-        let keys: Vec<_> = due.into_iter().map(|place| (place, self.board.poster(place).key.clone())).collect();
+        let posters = due.into_iter().map(|place| {
+            let poster = self.board.poster(place);
+            (place, poster.key.clone(), poster.state.clone(), self.board.told(place, now).cloned())
+        });
+        let posters: Vec<_> = posters.collect();
         let channels = &self.desk.channels;
-        let mut reads = stream::iter(keys)
-            .map(async |(place, (tenant, channel))| {
-                (place, channels.slices(&tenant, &channel, Consistency::Eventual, now).await)
-            })
+        let mut reads = stream::iter(posters)
+            .map(async |(place, key, state, told)| (place, read_channel(channels, &key, state, told, now).await))
             .buffer_unordered(READS);
         while let Some((place, read)) = reads.next().await {
             match read {
-                Ok(slices) => self.board.refresh(place, slices, now),
+                Ok((state, news)) => self.board.refresh(place, state, news, now),
                 Err(error) => warn!(shard = self.number, %error, "a channel was not read; the next tick does"),
             }
         }
@@ -266,6 +268,23 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         let keys = direct.into_iter().map(|place| &self.board.poster(place).key);
         keys.filter(|(_, channel)| *channel == ChannelId::system()).map(|(tenant, _)| tenant.clone()).collect()
     }
+}
+
+/// A channel's state, further than it was, and what has happened since it was `told` of.
+async fn read_channel(
+    channels: &Channels,
+    (tenant, channel): &Key,
+    mut state: ChannelState,
+    told: Option<Known>,
+    now: Timestamp,
+) -> Result<(ChannelState, Vec<HistoryEntry>), StoreError> {
+    state.update(channels.slices(tenant, channel, Consistency::Eventual, now).await?);
+    state.read_recent(channels, tenant, channel, Consistency::Eventual, now).await?;
+    let news = match told {
+        Some(told) => state.news(channels, tenant, channel, &told, now).await?,
+        None => Vec::new(),
+    };
+    Ok((state, news))
 }
 
 /// The health of a tenant's nodes together with the totals over its campaigns.

@@ -236,7 +236,8 @@ impl Watcher {
         let mut waiting = std::mem::take(&mut self.waiting);
         // What has waited since before an unsubscribe, or a token that opens less, is told no more.
         waiting.retain(|notice| self.is_for_us(notice, board));
-        waiting.into_iter().map(Message::Notice).chain(views).collect()
+        let waiting = waiting.into_iter().map(|notice| Message::Notice(notice.shown(self.sees_names)));
+        waiting.chain(views).collect()
     }
 
     fn is_for_us(&self, notice: &Notice, board: &Board) -> bool {

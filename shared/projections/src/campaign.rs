@@ -1,46 +1,91 @@
 //! One outbound calling campaign: calls, queue, outcomes, rates.
 
+mod counts;
 mod dialed;
 mod event;
+mod history;
 mod metrics;
-mod notice;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use self::{dialed::Dialed, metrics::ratio};
-pub(crate) use self::{event::decode, metrics::percent};
+use self::{counts::Calls, dialed::Dialed};
 pub use self::{
+    counts::CampaignCounts,
     event::{Event, Line, Outcome, Status},
+    history::{CALL_EVENT, CallEventType, CampaignEntry},
     metrics::CampaignMetrics,
-    notice::{CallEventType, CampaignNotice},
 };
+pub(crate) use self::{event::decode, metrics::percent};
 use crate::{
     ChannelId, Listing, Projection, Timestamp,
-    gauge::{self, Gauge},
+    gauge::Gauge,
+    history::{Entry, Recorder},
     latest::Latest,
 };
 
 /// What one partition knows of a campaign. No time in it is later than `updated_at`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Campaign {
     name: Option<Latest<String>>,
     status: Option<Latest<Status>>,
-    #[serde(with = "gauge::or_sum")]
     active_calls: Gauge,
     queue: Gauge,
+    calls: Calls,
+    dialed: Dialed,
+    #[serde(with = "crate::timestamp::optional_millis")]
+    updated_at: Option<Timestamp>,
+}
+
+/// A campaign as it is stored, by this build or by one of version 1, which has each counter by its name.
+#[derive(Deserialize)]
+struct Stored {
+    name: Option<Latest<String>>,
+    status: Option<Latest<Status>>,
+    active_calls: Gauge,
+    queue: Gauge,
+    calls: Option<Calls>,
+    #[serde(default)]
     total_attempts: u64,
+    #[serde(default)]
     answered: u64,
+    #[serde(default)]
     busy: u64,
+    #[serde(default)]
     failed: u64,
+    #[serde(default)]
     converted: u64,
+    #[serde(default)]
     opt_outs: u64,
+    #[serde(default)]
     timed_calls: u64,
+    #[serde(default)]
     duration_ms: u64,
+    #[serde(default)]
     cost_micros: u64,
     dialed: Dialed,
+    #[serde(with = "crate::timestamp::optional_millis")]
     updated_at: Option<Timestamp>,
+}
+
+impl From<Stored> for Campaign {
+    fn from(stored: Stored) -> Self {
+        let Stored { name, status, active_calls, queue, dialed, updated_at, .. } = stored;
+        let calls = stored.calls.unwrap_or(Calls {
+            attempts: stored.total_attempts,
+            answered: stored.answered,
+            busy: stored.busy,
+            failed: stored.failed,
+            converted: stored.converted,
+            opt_outs: stored.opt_outs,
+            timed: stored.timed_calls,
+            duration_ms: stored.duration_ms,
+            cost_micros: stored.cost_micros,
+        });
+        Self { name, status, active_calls, queue, calls, dialed, updated_at }
+    }
 }
 
 impl Projection for Campaign {
@@ -48,40 +93,26 @@ impl Projection for Campaign {
     const COLLECTION: Option<&'static str> = Some("campaigns");
     const MESSAGE: &'static str = "metrics_update";
 
+    const VERSION: u32 = 2;
+    const HAS_WINDOWS: bool = true;
+
     type Event = Event;
-    type Notice = CampaignNotice;
+    type Entry = CampaignEntry;
+    type Counts = CampaignCounts;
     type View = CampaignMetrics;
 
-    fn apply(&mut self, event: &Event, at: Timestamp) -> Option<CampaignNotice> {
+    fn apply(&mut self, event: &Event, at: Timestamp, history: &mut Recorder<'_, CampaignEntry>) {
         self.updated_at = self.updated_at.max(Some(at));
+        self.calls.count(event);
         match event {
             Event::CallQueued { .. } => self.queue.add(1),
             Event::CallInitiated { placed_at, .. } => {
-                self.total_attempts += 1;
                 self.active_calls.add(1);
                 self.queue.add(-1);
                 self.dialed.add(placed_at.as_seconds(), 1);
             }
-            Event::CallAnswered { .. } => self.answered += 1,
-            Event::CallEnded { line, outcome, duration_ms, cost_micros, .. } => {
-                self.active_calls.add(-1);
-                match line {
-                    Some(Line::Busy) => self.busy += 1,
-                    Some(Line::Failed) => self.failed += 1,
-                    Some(Line::Unknown) | None => {}
-                }
-                match outcome {
-                    Some(Outcome::Converted) => self.converted += 1,
-                    Some(Outcome::OptedOut) => self.opt_outs += 1,
-                    Some(Outcome::Unknown) | None => {}
-                }
-                if let Some(duration_ms) = duration_ms {
-                    self.timed_calls += 1;
-                    self.duration_ms = self.duration_ms.saturating_add(*duration_ms);
-                }
-                self.cost_micros = self.cost_micros.saturating_add(*cost_micros);
-            }
-            Event::DtmfPressed { .. } | Event::ActionTriggered { .. } => {}
+            Event::CallEnded { .. } => self.active_calls.add(-1),
+            Event::CallAnswered { .. } | Event::DtmfPressed { .. } | Event::ActionTriggered { .. } => {}
             Event::QueueSampled { depth, active_calls } => {
                 if let Some(depth) = depth {
                     self.queue.sample(*depth, at);
@@ -94,13 +125,25 @@ impl Projection for Campaign {
                 if let Some(name) = name {
                     Latest::set(&mut self.name, name.clone(), at);
                 }
-                let previous = self.status.as_ref().map(|latest| latest.value);
+                let previous_status = self.status.as_ref().map(|latest| latest.value);
                 Latest::set(&mut self.status, *status, at);
-                return (previous != Some(*status))
-                    .then_some(CampaignNotice::StatusChange { status: *status, previous_status: previous });
+                if previous_status != Some(*status) {
+                    history.add(CampaignEntry::StatusChange { status: *status, previous_status });
+                }
             }
         }
-        event.call_notice()
+        if let Some(entry) = event.call_entry() {
+            history.add(entry);
+        }
+    }
+
+    fn count(event: &Event, counts: &mut CampaignCounts) {
+        counts.calls.count(event);
+    }
+
+    fn note_gauges(&self, counts: &mut CampaignCounts) {
+        counts.active_calls = Some(self.active_calls);
+        counts.queue = Some(self.queue);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -108,20 +151,13 @@ impl Projection for Campaign {
         Latest::merge(&mut self.status, other.status.as_ref());
         self.active_calls.merge(other.active_calls);
         self.queue.merge(other.queue);
-        self.total_attempts += other.total_attempts;
-        self.answered += other.answered;
-        self.busy += other.busy;
-        self.failed += other.failed;
-        self.converted += other.converted;
-        self.opt_outs += other.opt_outs;
-        self.timed_calls += other.timed_calls;
-        self.duration_ms = self.duration_ms.saturating_add(other.duration_ms);
-        self.cost_micros = self.cost_micros.saturating_add(other.cost_micros);
+        self.calls.add(&other.calls);
         self.dialed.merge(&other.dialed);
         self.updated_at = self.updated_at.max(other.updated_at);
     }
 
-    fn view(&self, channel: &ChannelId, now: Timestamp) -> CampaignMetrics {
+    fn view(&self, channel: &ChannelId, _: &[&Entry<CampaignEntry>], now: Timestamp) -> CampaignMetrics {
+        let Calls { attempts, answered, busy, failed, converted, opt_outs, .. } = self.calls;
         let unheard_of = if self.updated_at.is_some() { Status::Active } else { Status::Draft };
         CampaignMetrics {
             campaign_id: channel.id().map(ToString::to_string).unwrap_or_default(),
@@ -130,17 +166,17 @@ impl Projection for Campaign {
             active_calls: self.active_calls.shown(),
             queue_depth: self.queue.shown(),
             dialing_rate: self.dialed.rate(now),
-            total_attempts: self.total_attempts,
-            answered: self.answered,
-            busy: self.busy,
-            failed: self.failed,
-            converted: self.converted,
-            opt_outs: self.opt_outs,
-            answer_rate: percent(self.answered, self.total_attempts),
-            conversion_rate: percent(self.converted, self.answered),
-            opt_out_rate: percent(self.opt_outs, self.total_attempts),
-            average_call_duration: ratio(self.duration_ms, self.timed_calls) / 1e3,
-            total_cost: self.cost_micros as f64 / 1e6,
+            total_attempts: attempts,
+            answered,
+            busy,
+            failed,
+            converted,
+            opt_outs,
+            answer_rate: percent(answered, attempts),
+            conversion_rate: percent(converted, answered),
+            opt_out_rate: percent(opt_outs, attempts),
+            average_call_duration: self.calls.average_duration(),
+            total_cost: self.calls.cost(),
             updated_at: self.updated_at.filter(|at| *at > Timestamp::EPOCH),
         }
     }

@@ -6,11 +6,10 @@ use crate::Timestamp;
 
 /// How many there are of what comes and goes. Without a sample it is the sum of what came and went; a sample sets it, and
 /// what comes and goes moves it from there. So an event that was lost or sent twice is wrong only until the next sample.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Gauge {
     sampled_at: Option<Timestamp>,
     /// Below zero where more went than came: one partition may see only the end of a call.
-    #[serde(rename = "depth")]
     value: i64,
 }
 
@@ -54,29 +53,33 @@ impl Gauge {
     }
 }
 
-/// A gauge whose stored form was once the bare sum, and still is without a sample: who reads only that can go on.
-pub(crate) mod or_sum {
-    use super::{Deserialize, Deserializer, Gauge, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Stored {
-        Sum(i64),
-        Gauge(Gauge),
-    }
-
-    pub(crate) fn serialize<S: Serializer>(gauge: &Gauge, serializer: S) -> Result<S::Ok, S::Error> {
-        match gauge.sampled_at {
-            None => Stored::Sum(gauge.value),
-            Some(_) => Stored::Gauge(*gauge),
+/// Stored as the bare sum without a sample, else as value and time of the sample in milliseconds.
+impl Serialize for Gauge {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.sampled_at {
+            None => self.value.serialize(serializer),
+            Some(at) => (self.value, at.as_millis()).serialize(serializer),
         }
-        .serialize(serializer)
     }
+}
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gauge, D::Error> {
+impl<'de> Deserialize<'de> for Gauge {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Stored {
+            Sum(i64),
+            Sampled(i64, i64),
+            /// So version 1 has them.
+            Named {
+                sampled_at: Option<Timestamp>,
+                depth: i64,
+            },
+        }
         Ok(match Stored::deserialize(deserializer)? {
-            Stored::Sum(value) => Gauge { sampled_at: None, value },
-            Stored::Gauge(gauge) => gauge,
+            Stored::Sum(value) => Self { sampled_at: None, value },
+            Stored::Sampled(value, millis) => Self { sampled_at: Some(Timestamp::from_millis(millis)), value },
+            Stored::Named { sampled_at, depth } => Self { sampled_at, value: depth },
         })
     }
 }

@@ -1,14 +1,18 @@
 //! The kinds of channels, and the types that hold one of any kind.
 
+use std::time::Duration;
+
 use serde::{Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::{
     ChannelId, Fold, Listing, Offset, Projection, Timestamp,
     campaign::Campaign,
+    history::{Chunk, Entry, Happened, Tail},
     live_event::LiveEvent,
-    notice::{NewNotices, Totals},
     slice::{self, MAX_CLOCK_LEAD},
     system::System,
+    window::{self, Minute},
 };
 
 macro_rules! kinds {
@@ -29,6 +33,14 @@ macro_rules! kinds {
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(untagged)]
         pub enum View { $($(#[$doc])* $kind(<$projection as Projection>::View),)+ }
+
+        /// An entry of the history of a channel of any kind.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum HistoryEntry { $($(#[$doc])* $kind(Entry<<$projection as Projection>::Entry>),)+ }
+
+        /// What is counted in a window, of any kind.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Counts { $($(#[$doc])* $kind(<$projection as Projection>::Counts),)+ }
 
         impl Kind {
             /// Every kind.
@@ -68,6 +80,45 @@ macro_rules! kinds {
             #[must_use]
             pub const fn version(self) -> u32 {
                 match self { $(Self::$kind => <$projection>::VERSION,)+ }
+            }
+
+            /// How long history is kept; less where the channel itself is forgotten before.
+            #[must_use]
+            pub const fn history(self) -> Duration {
+                match self { $(Self::$kind => <$projection>::HISTORY,)+ }
+            }
+
+            /// How many of the newest entries of each slice's history the view is made of.
+            #[must_use]
+            pub const fn shown_entries(self) -> usize {
+                match self { $(Self::$kind => <$projection>::SHOWN_ENTRIES,)+ }
+            }
+
+            /// Whether windows of time are counted.
+            #[must_use]
+            pub const fn has_windows(self) -> bool {
+                match self { $(Self::$kind => <$projection>::HAS_WINDOWS,)+ }
+            }
+
+            /// Nothing counted yet.
+            #[must_use]
+            pub fn no_counts(self) -> Counts {
+                match self { $(Self::$kind => Counts::$kind(Default::default()),)+ }
+            }
+
+            /// Reads what was counted in a window from its stored form.
+            pub fn read_counts<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<Counts, D::Error> {
+                match self {
+                    $(Self::$kind => serde::Deserialize::deserialize(deserializer).map(Counts::$kind),)+
+                }
+            }
+
+            /// Reads the entries of a [`Chunk`], oldest first.
+            pub fn read_entries(self, text: &str) -> serde_json::Result<Vec<HistoryEntry>> {
+                match self {
+                    $(Self::$kind => serde_json::from_str::<Vec<Entry<<$projection as Projection>::Entry>>>(text)
+                        .map(|entries| entries.into_iter().map(HistoryEntry::$kind).collect()),)+
+                }
             }
 
             /// A slice into which nothing has been folded yet.
@@ -147,16 +198,114 @@ macro_rules! kinds {
                 match self { $(Self::$kind(slice) => slice.state().listing(),)+ }
             }
 
-            /// The notices that came after the totals of last time.
+            /// How far history goes.
             #[must_use]
-            pub fn news(&self, channel: &ChannelId, seen: &Totals) -> NewNotices {
-                match self { $(Self::$kind(slice) => slice.notices().news(channel, seen),)+ }
+            pub fn history(&self) -> Tail {
+                match self { $(Self::$kind(slice) => slice.history(),)+ }
             }
 
-            /// How many notices of each type there ever were.
+            /// What happened since this was called last: see [`slice::Slice::cut`].
+            pub fn cut(&mut self, base: Option<Offset>) -> Vec<Chunk> {
+                match self { $(Self::$kind(slice) => slice.cut(base),)+ }
+            }
+
+            /// What is to be added to the windows' items, oldest first.
             #[must_use]
-            pub fn notice_totals(&self) -> Totals {
-                match self { $(Self::$kind(slice) => slice.notices().totals(),)+ }
+            pub fn closed(&self) -> Vec<(Minute, Counts)> {
+                match self {
+                    $(Self::$kind(slice) => slice.windows().closed().iter()
+                        .map(|window| (window.minute, Counts::$kind(window.counts.clone()))).collect(),)+
+                }
+            }
+
+            /// The newest minutes, oldest first.
+            #[must_use]
+            pub fn open(&self) -> Vec<(Minute, Counts)> {
+                match self {
+                    $(Self::$kind(slice) => slice.windows().open().iter()
+                        .map(|window| (window.minute, Counts::$kind(window.counts.clone()))).collect(),)+
+                }
+            }
+
+            /// How many windows wait to be added to their items.
+            #[must_use]
+            pub fn closed_len(&self) -> usize {
+                match self { $(Self::$kind(slice) => slice.windows().closed().len(),)+ }
+            }
+
+            /// Forgets what is closed of the windows: it is in their items.
+            pub fn clear_closed(&mut self) {
+                match self { $(Self::$kind(slice) => slice.clear_closed(),)+ }
+            }
+        }
+
+        impl HistoryEntry {
+            /// The record that says so.
+            #[must_use]
+            pub fn offset(&self) -> Offset {
+                match self { $(Self::$kind(entry) => entry.offset,)+ }
+            }
+
+            /// When it happened.
+            #[must_use]
+            pub fn at(&self) -> Timestamp {
+                match self { $(Self::$kind(entry) => entry.at,)+ }
+            }
+
+            /// The `type` of the message that tells watchers of it; nothing where only views show it.
+            #[must_use]
+            pub fn message_type(&self) -> Option<&'static str> {
+                match self { $(Self::$kind(entry) => entry.what.message_type(),)+ }
+            }
+
+            /// The message's `data`.
+            #[must_use]
+            pub fn data(&self, channel: &ChannelId) -> Value {
+                match self { $(Self::$kind(entry) => entry.what.data(channel),)+ }
+            }
+
+            /// Whether those who watch all channels of the kind are told, too, or only those who named this one.
+            #[must_use]
+            pub fn is_for_collection(&self) -> bool {
+                match self { $(Self::$kind(entry) => entry.what.is_for_collection(),)+ }
+            }
+
+            /// As those see it who may not see names of people.
+            #[must_use]
+            #[allow(unreachable_code, reason = "a kind without history has no entries")]
+            pub fn concealed(self) -> Self {
+                match self { $(Self::$kind(entry) => Self::$kind(entry.concealed()),)+ }
+            }
+        }
+
+        impl Counts {
+            /// Takes in what later records of the same slice counted, in the same window or the next. Counts of another kind
+            /// are not looked at.
+            pub fn follow(&mut self, later: &Self) {
+                match (self, later) {
+                    $((Self::$kind(counts), Self::$kind(later)) => window::Counts::follow(counts, later),)+
+                    _ => {}
+                }
+            }
+
+            /// Takes in what another slice counted in the same window. Counts of another kind are not looked at.
+            pub fn merge(&mut self, other: &Self) {
+                match (self, other) {
+                    $((Self::$kind(counts), Self::$kind(other)) => window::Counts::merge(counts, other),)+
+                    _ => {}
+                }
+            }
+
+            /// What clients see of it; counters as what came in the window, rates over `length`.
+            #[must_use]
+            pub fn values(&self, length: Duration) -> Map<String, Value> {
+                match self { $(Self::$kind(counts) => window::Counts::values(counts, length),)+ }
+            }
+        }
+
+        impl Serialize for Counts {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $(Self::$kind(counts) => counts.serialize(serializer),)+ }
             }
         }
 
@@ -166,9 +315,15 @@ macro_rules! kinds {
             }
         }
 
-        /// What the channel that these slices make up looks like `now`. Slices of another kind are not looked at.
+        /// What the channel that these slices make up looks like `now`; `recent` are the newest entries of its history, as many
+        /// as [`Kind::shown_entries`] says. Slices and entries of another kind are not looked at.
         #[must_use]
-        pub fn view<'a>(channel: &ChannelId, slices: impl IntoIterator<Item = &'a Slice>, now: Timestamp) -> View {
+        pub fn view<'a>(
+            channel: &ChannelId,
+            slices: impl IntoIterator<Item = &'a Slice>,
+            recent: impl IntoIterator<Item = &'a HistoryEntry>,
+            now: Timestamp,
+        ) -> View {
             match channel.kind() {
                 $(Kind::$kind => {
                     let (mut merged, latest) = (<$projection>::default(), now.plus(MAX_CLOCK_LEAD));
@@ -177,7 +332,10 @@ macro_rules! kinds {
                             merged.merge(&slice.state().believed(latest));
                         }
                     }
-                    View::$kind(merged.view(channel, now))
+                    let recent = recent.into_iter();
+                    let recent: Vec<_> =
+                        recent.filter_map(|entry| if let HistoryEntry::$kind(entry) = entry { Some(entry) } else { None }).collect();
+                    View::$kind(merged.view(channel, &recent, now))
                 })+
             }
         }

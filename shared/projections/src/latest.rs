@@ -9,6 +9,7 @@ use crate::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Latest<T> {
     /// When the value was set.
+    #[serde(with = "crate::timestamp::millis")]
     pub at: Timestamp,
     /// The value.
     pub value: T,

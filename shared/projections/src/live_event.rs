@@ -1,17 +1,24 @@
 //! One live event with its audience: messages, votes, questions, reactions, and who just checked in.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
-    BadRecord, ChannelId, Event as AnyEvent, Kind, Projection, Record, Routed, Timestamp, initials, notice::NoNotice,
-    record, scalar::Scalar, word,
+    BadRecord, ChannelId, Event as AnyEvent, Kind, Projection, Record, Routed, Timestamp,
+    history::{Entry, Happened, Recorder},
+    initials, record,
+    scalar::Scalar,
+    window::Counts,
+    word,
 };
 
-/// How many check-ins the feed shows.
+/// How many check-ins the feed shows, each person once.
 const FEED: usize = 10;
+
+/// The newest check-ins of which these are taken: so often a person may come again and not push others out of the feed.
+const RECENT: usize = 100;
 
 /// What the audience did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,35 +45,120 @@ pub enum Event {
 /// What one partition knows of a live event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveEvent {
+    #[serde(flatten)]
+    audience: Audience,
+    /// Version 1 had the feed in here; its last people stay until newer ones come. Newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    check_ins: Vec<CheckIn>,
+}
+
+/// What the audience did, in a partition or in a window of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audience {
     messages: u64,
     votes: u64,
     questions: u64,
     upvotes: u64,
     reactions: u64,
-    /// Newest first; one entry a person, at most [`FEED`].
-    check_ins: Vec<CheckIn>,
+    #[serde(default)]
+    arrivals: u64,
 }
 
 /// The order of the fields is the order of the feed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct CheckIn {
+    #[serde(with = "crate::timestamp::millis")]
     at: Timestamp,
     id: String,
     name: String,
 }
 
-impl LiveEvent {
-    /// Keeps the newest check-in of each of the newest people. A person left out here is left out of every merge too,
-    /// for those before it can only become newer; so the order of merging does not matter.
-    fn check_in(&mut self, new: CheckIn) {
-        match self.check_ins.iter_mut().find(|known| known.id == new.id) {
-            Some(known) if *known >= new => return,
-            Some(known) => *known = new,
-            None => self.check_ins.push(new),
-        }
-        self.check_ins.sort_unstable_by(|a, b| b.cmp(a));
-        self.check_ins.truncate(FEED);
+/// An entry of a live event's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LiveEntry {
+    /// Somebody arrived.
+    CheckIn {
+        /// Who, as an id.
+        id: String,
+        /// Who, as a name.
+        name: String,
+    },
+}
+
+impl Happened for LiveEntry {
+    /// Nobody is told by a message of its own: the view shows who arrived.
+    fn message_type(&self) -> Option<&'static str> {
+        None
     }
+
+    fn data(&self, _: &ChannelId) -> Value {
+        let Self::CheckIn { id, name } = self;
+        json!({ "id": id, "name": name })
+    }
+
+    fn is_for_collection(&self) -> bool {
+        false
+    }
+
+    fn concealed(self) -> Self {
+        let Self::CheckIn { id, name } = self;
+        Self::CheckIn { id, name: initials::of(&name) }
+    }
+}
+
+impl Audience {
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::MessageSent => self.messages += 1,
+            Event::PollVoteCast => self.votes += 1,
+            Event::QuestionAsked => self.questions += 1,
+            Event::QuestionUpvoted => self.upvotes += 1,
+            Event::ReactionSent => self.reactions += 1,
+            Event::CheckIn { .. } => self.arrivals += 1,
+        }
+    }
+}
+
+impl Counts for Audience {
+    fn follow(&mut self, later: &Self) {
+        self.merge(later);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.votes += other.votes;
+        self.questions += other.questions;
+        self.upvotes += other.upvotes;
+        self.reactions += other.reactions;
+        self.arrivals += other.arrivals;
+    }
+
+    fn values(&self, _: Duration) -> Map<String, Value> {
+        [
+            ("totalMessages", self.messages),
+            ("totalVotes", self.votes),
+            ("totalQuestions", self.questions),
+            ("totalUpvotes", self.upvotes),
+            ("totalReactions", self.reactions),
+            ("checkIns", self.arrivals),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .into_iter()
+        .collect()
+    }
+}
+
+/// The newest check-in of each of the newest people, newest first.
+fn feed(mut check_ins: Vec<CheckIn>) -> Vec<CheckIn> {
+    check_ins.sort_unstable_by(|a, b| b.cmp(a));
+    let mut feed: Vec<CheckIn> = Vec::new();
+    for check_in in check_ins {
+        if feed.len() < FEED && feed.iter().all(|newer| newer.id != check_in.id) {
+            feed.push(check_in);
+        }
+    }
+    feed
 }
 
 /// What clients see of a live event.
@@ -101,42 +193,49 @@ impl Projection for LiveEvent {
     const MESSAGE: &'static str = "dashboard.update";
     const SHOWS_NAMES: bool = true;
 
+    const VERSION: u32 = 2;
+    const SHOWN_ENTRIES: usize = RECENT;
+    const HAS_WINDOWS: bool = true;
+
     type Event = Event;
-    type Notice = NoNotice;
+    type Entry = LiveEntry;
+    type Counts = Audience;
     type View = LiveDashboardData;
 
-    fn apply(&mut self, event: &Event, at: Timestamp) -> Option<NoNotice> {
-        match event {
-            Event::MessageSent => self.messages += 1,
-            Event::PollVoteCast => self.votes += 1,
-            Event::QuestionAsked => self.questions += 1,
-            Event::QuestionUpvoted => self.upvotes += 1,
-            Event::ReactionSent => self.reactions += 1,
-            Event::CheckIn { id, name } => self.check_in(CheckIn { at, id: id.clone(), name: name.clone() }),
+    fn apply(&mut self, event: &Event, _: Timestamp, history: &mut Recorder<'_, LiveEntry>) {
+        self.audience.count(event);
+        if let Event::CheckIn { id, name } = event {
+            history.add(LiveEntry::CheckIn { id: id.clone(), name: name.clone() });
         }
-        None
+    }
+
+    fn count(event: &Event, counts: &mut Audience) {
+        counts.count(event);
     }
 
     fn merge(&mut self, other: &Self) {
-        self.messages += other.messages;
-        self.votes += other.votes;
-        self.questions += other.questions;
-        self.upvotes += other.upvotes;
-        self.reactions += other.reactions;
-        for check_in in &other.check_ins {
-            self.check_in(check_in.clone());
-        }
+        self.audience.merge(&other.audience);
+        self.check_ins.extend_from_slice(&other.check_ins);
+        self.check_ins = feed(std::mem::take(&mut self.check_ins));
     }
 
-    fn view(&self, _: &ChannelId, _: Timestamp) -> LiveDashboardData {
-        let arrival = |check_in: &CheckIn| Arrival { id: check_in.id.clone(), name: check_in.name.clone() };
+    fn view(&self, _: &ChannelId, recent: &[&Entry<LiveEntry>], _: Timestamp) -> LiveDashboardData {
+        let Audience { messages, votes, questions, upvotes, reactions, .. } = self.audience;
+        let recent = recent.iter().map(|entry| {
+            let LiveEntry::CheckIn { id, name } = &entry.what;
+            CheckIn { at: entry.at, id: id.clone(), name: name.clone() }
+        });
+        let check_ins = self.check_ins.iter().cloned().chain(recent).collect();
         LiveDashboardData {
-            total_messages: self.messages,
-            total_votes: self.votes,
-            total_questions: self.questions,
-            total_upvotes: self.upvotes,
-            total_reactions: self.reactions,
-            live_check_in_feed: self.check_ins.iter().map(arrival).collect(),
+            total_messages: messages,
+            total_votes: votes,
+            total_questions: questions,
+            total_upvotes: upvotes,
+            total_reactions: reactions,
+            live_check_in_feed: feed(check_ins)
+                .into_iter()
+                .map(|CheckIn { id, name, .. }| Arrival { id, name })
+                .collect(),
         }
     }
 
@@ -206,7 +305,7 @@ struct RawCheckIn<'a> {
 }
 
 /// Decodes a record of either topic.
-pub(crate) fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
+pub(crate) fn decode(record: &Record<'_>) -> Result<Vec<Routed>, BadRecord> {
     let raw: Raw<'_> = record.parse()?;
     let event_type = record::required(raw.event_type.as_ref(), "type")?.word("type")?;
     let event = match word::find(event_type, TYPES).ok_or(BadRecord::UnknownEventType("type"))? {
@@ -217,12 +316,12 @@ pub(crate) fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
         Type::ReactionSent => Event::ReactionSent,
         Type::CheckIn => check_in(record::required(raw.check_in_data, "checkInData")?)?,
     };
-    Ok(Routed {
+    Ok(vec![Routed {
         tenant: record.tenant(raw.tenant_id.as_ref(), raw.organization_id.as_ref())?,
         channel: ChannelId::One(Kind::LiveEvent, record::required(raw.event_id.as_ref(), "eventId")?.id("eventId")?),
         at: record.event_time(raw.timestamp.as_ref())?,
         event: AnyEvent::LiveEvent(event),
-    })
+    }])
 }
 
 fn check_in(data: &RawValue) -> Result<Event, BadRecord> {
@@ -247,7 +346,18 @@ mod tests {
     fn decoded(value: &str) -> Result<Routed, BadRecord> {
         let timestamp = Timestamp::from_millis(1000);
         let topic = "platform.analytics.events.v1";
-        crate::topic::decode(&Record { topic, timestamp, default_tenant: None, value: value.as_bytes() })
+        let record = Record { topic, timestamp, default_tenant: None, value: value.as_bytes() };
+        crate::topic::decode(&record).map(|mut routed| routed.remove(0))
+    }
+
+    /// Folds events in; what is seen then.
+    fn seen(live: &mut LiveEvent, events: impl IntoIterator<Item = (Event, Timestamp)>) -> LiveDashboardData {
+        let mut entries = Vec::new();
+        for (event, at) in events {
+            live.apply(&event, at, &mut Recorder { offset: 0, at, entries: &mut entries });
+        }
+        let entries: Vec<_> = entries.iter().collect();
+        live.view(&"event:e".parse().unwrap(), &entries, Timestamp::default())
     }
 
     fn check_in(id: usize, at: i64) -> (Event, Timestamp) {
@@ -255,12 +365,8 @@ mod tests {
     }
 
     fn feed(events: impl IntoIterator<Item = (Event, Timestamp)>) -> Vec<String> {
-        let mut live = LiveEvent::default();
-        for (event, at) in events {
-            live.apply(&event, at);
-        }
-        let id = "event:e".parse().unwrap();
-        live.view(&id, Timestamp::default()).live_check_in_feed.into_iter().map(|arrival| arrival.id).collect()
+        let seen = seen(&mut LiveEvent::default(), events);
+        seen.live_check_in_feed.into_iter().map(|arrival| arrival.id).collect()
     }
 
     #[test]
@@ -302,12 +408,22 @@ mod tests {
         assert_eq!(decoded(value).unwrap().channel.to_string(), "event:e");
     }
 
+    /// What a slice of version 1 looks like.
+    const FIRST: &str = r#"{"messages": 3, "votes": 0, "questions": 0, "upvotes": 0, "reactions": 1, "check_ins": [
+        {"at": "1970-01-01T00:16:40.000Z", "id": "u1", "name": "User 1"},
+        {"at": "1970-01-01T00:00:00.050Z", "id": "u2", "name": "User 2"}]}"#;
+
+    #[test]
+    fn the_feed_of_version_1_is_shown_with_those_who_come_now() {
+        let mut live: LiveEvent = serde_json::from_str(FIRST).unwrap();
+        let seen = seen(&mut live, [check_in(3, 500), check_in(2, 2_000_000)]);
+        let ids: Vec<&str> = seen.live_check_in_feed.iter().map(|arrival| arrival.id.as_str()).collect();
+        assert_eq!((seen.total_messages, ids), (3, vec!["u2", "u1", "u3"]));
+    }
+
     #[test]
     fn who_checked_in_in_the_future_is_below_who_checks_in_now() {
-        let mut live = LiveEvent::default();
-        for (event, at) in [check_in(1, 1_000_000), check_in(2, 50)] {
-            live.apply(&event, at);
-        }
+        let live: LiveEvent = serde_json::from_str(FIRST).unwrap();
         let ids = |live: &LiveEvent| live.check_ins.iter().map(|check_in| check_in.id.clone()).collect::<Vec<_>>();
         assert_eq!(ids(&live), ["u1", "u2"]);
         assert_eq!(ids(&live.believed(Timestamp::from_millis(100))), ["u2", "u1"]);
@@ -329,13 +445,16 @@ mod tests {
     }
 
     #[test]
-    fn the_view_is_pinned() {
+    fn the_view_and_the_stored_form_are_pinned() {
         let mut live = LiveEvent::default();
         let (event, at) = check_in(1, 1);
-        live.apply(&event, at);
-        live.apply(&Event::QuestionUpvoted, at);
+        let seen = seen(&mut live, [(event, at), (Event::QuestionUpvoted, at)]);
         assert_eq!(
-            serde_json::to_string(&live.view(&"event:e".parse().unwrap(), at)).unwrap(),
+            serde_json::to_string(&live).unwrap(),
+            r#"{"messages":0,"votes":0,"questions":0,"upvotes":1,"reactions":0,"arrivals":1}"#
+        );
+        assert_eq!(
+            serde_json::to_string(&seen).unwrap(),
             concat!(
                 r#"{"totalMessages":0,"totalVotes":0,"totalQuestions":0,"totalUpvotes":1,"totalReactions":0,"#,
                 r#""liveCheckInFeed":[{"id":"u1","name":"User 1"}]}"#
@@ -345,11 +464,9 @@ mod tests {
 
     #[test]
     fn initials_stand_for_the_names_of_who_arrived_and_nothing_else_changes() {
-        let mut live = LiveEvent::default();
-        for (id, name) in [("u1", "Ada Lovelace"), ("u2", "42")] {
-            live.apply(&Event::CheckIn { id: id.into(), name: name.into() }, Timestamp::from_millis(1));
-        }
-        let full = live.view(&"event:e".parse().unwrap(), Timestamp::default());
+        let arrive =
+            |(id, name): (&str, &str)| (Event::CheckIn { id: id.into(), name: name.into() }, Timestamp::from_millis(1));
+        let full = seen(&mut LiveEvent::default(), [("u1", "Ada Lovelace"), ("u2", "42")].map(arrive));
         let mut concealed = full.clone();
         LiveEvent::conceal(&mut concealed);
         let names: Vec<&str> = concealed.live_check_in_feed.iter().map(|arrival| arrival.name.as_str()).collect();

@@ -1,10 +1,14 @@
 //! What a kind of dashboard has to say.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ChannelId, Timestamp, notice::Notice};
+use crate::{
+    ChannelId, Timestamp,
+    history::{Entry, Happened, Recorder},
+    window::Counts,
+};
 
 /// The read model of one kind of channel: how records change it, how slices merge, what its view is.
 ///
@@ -25,20 +29,33 @@ pub trait Projection: Clone + Default + Serialize + DeserializeOwned {
     const SHOWS_NAMES: bool = false;
     /// Version of the stored state. Raise it when an older state can no longer be read.
     const VERSION: u32 = 1;
+    /// How long history is kept; less where the channel itself is forgotten before.
+    const HISTORY: Duration = Duration::from_hours(7 * 24);
+    /// How many of the newest entries of each slice's history the view is made of.
+    const SHOWN_ENTRIES: usize = 0;
+    /// Whether windows of time are counted.
+    const HAS_WINDOWS: bool = false;
 
     /// What a record says, decoded and already routed to this channel.
     type Event;
-    /// A discrete thing that watchers are told beside the view: all of them the same, so it names nobody.
-    type Notice: Notice;
+    /// What happens, one thing after the other.
+    type Entry: Happened;
+    /// What is counted in a window.
+    type Counts: Counts;
     /// What clients see.
     type View: Serialize;
 
-    /// Takes in one event that happened `at`; tells what watchers should hear of it beside the new view.
-    fn apply(&mut self, event: &Self::Event, at: Timestamp) -> Option<Self::Notice>;
+    /// Takes in one event that happened `at`; what is to be remembered of it in the channel's history it adds to `history`.
+    fn apply(&mut self, event: &Self::Event, at: Timestamp, history: &mut Recorder<'_, Self::Entry>);
+    /// Counts an event in its window.
+    fn count(_event: &Self::Event, _counts: &mut Self::Counts) {}
+    /// Notes in the newest window how things stand.
+    fn note_gauges(&self, _counts: &mut Self::Counts) {}
     /// Takes in what another partition has counted for the same channel.
     fn merge(&mut self, other: &Self);
-    /// What `channel` looks like `now`.
-    fn view(&self, channel: &ChannelId, now: Timestamp) -> Self::View;
+    /// What `channel` looks like `now`; `recent` are the newest entries of its history in no order,
+    /// [`SHOWN_ENTRIES`](Self::SHOWN_ENTRIES) of each slice where there are as many.
+    fn view(&self, channel: &ChannelId, recent: &[&Entry<Self::Entry>], now: Timestamp) -> Self::View;
 
     /// This state as far as its times can be believed. One after `latest` was set by a producer's clock that led, in a
     /// record that was folded before arrival bounded times; what it dates is older than all else, or it would win for as

@@ -22,7 +22,7 @@ pub struct Record<'a> {
     pub value: &'a [u8],
 }
 
-/// A decoded record, and the channel whose state it changes.
+/// A decoded record as it concerns one channel.
 #[derive(Clone, Debug)]
 pub struct Routed {
     /// Who owns it.

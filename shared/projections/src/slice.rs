@@ -4,7 +4,11 @@ use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Projection, Timestamp, notice::Feeds};
+use crate::{
+    Projection, Timestamp,
+    history::{Chunk, Entry, Recorder, Tail, cut},
+    window::Windows,
+};
 
 /// Times in a state may be this far ahead of who looks at it: clocks of two functions differ by less. What is further
 /// ahead comes from a producer.
@@ -22,11 +26,19 @@ pub struct Slice<P: Projection> {
     #[serde(rename = "offset")]
     watermark: Option<Offset>,
     /// The latest time of any record folded in.
+    #[serde(with = "crate::timestamp::optional_millis")]
     event_time: Option<Timestamp>,
     /// What has been counted.
     state: P,
-    /// What watchers are told beside the view.
-    notices: Feeds<P::Notice>,
+    /// How far history goes.
+    #[serde(default)]
+    history: Tail,
+    /// What came in the last minutes.
+    #[serde(default)]
+    windows: Windows<P::Counts>,
+    /// What happened since [`Self::cut`].
+    #[serde(skip)]
+    entries: Vec<Entry<P::Entry>>,
 }
 
 /// What became of a record.
@@ -43,7 +55,14 @@ pub enum Fold {
 
 impl<P: Projection> Default for Slice<P> {
     fn default() -> Self {
-        Self { watermark: None, event_time: None, state: P::default(), notices: Feeds::default() }
+        Self {
+            watermark: None,
+            event_time: None,
+            state: P::default(),
+            history: Tail::default(),
+            windows: Windows::default(),
+            entries: Vec::new(),
+        }
     }
 }
 
@@ -53,8 +72,15 @@ impl<P: Projection> Slice<P> {
         if self.watermark.is_some_and(|watermark| offset <= watermark) {
             return if Some(at) > self.event_time { Fold::Regressed } else { Fold::Seen };
         }
-        if let Some(notice) = self.state.apply(event, at) {
-            self.notices.push(notice, at);
+        self.state.apply(event, at, &mut Recorder { offset, at, entries: &mut self.entries });
+        if P::HAS_WINDOWS {
+            let state = &self.state;
+            self.windows.count(at, |counts, is_newest| {
+                P::count(event, counts);
+                if is_newest {
+                    state.note_gauges(counts);
+                }
+            });
         }
         self.watermark = Some(offset);
         self.event_time = self.event_time.max(Some(at));
@@ -68,6 +94,15 @@ impl<P: Projection> Slice<P> {
             self.state = state;
         }
         self.event_time = self.event_time.min(Some(latest));
+        self.windows.close_after(latest);
+    }
+
+    /// What happened since this was called last, to be stored before the slice is; from then on the slice says that it
+    /// did. The slice was stored at the watermark `base` before the records were folded in.
+    pub fn cut(&mut self, base: Option<Offset>) -> Vec<Chunk> {
+        let chunks = cut(&std::mem::take(&mut self.entries), base, self.history);
+        self.history = chunks.last().map_or(self.history, Chunk::tail);
+        chunks
     }
 
     /// The offset up to which records have been folded in.
@@ -88,10 +123,21 @@ impl<P: Projection> Slice<P> {
         &self.state
     }
 
-    /// What watchers are told beside the view.
+    /// How far history goes.
     #[must_use]
-    pub fn notices(&self) -> &Feeds<P::Notice> {
-        &self.notices
+    pub fn history(&self) -> Tail {
+        self.history
+    }
+
+    /// What came in the last minutes.
+    #[must_use]
+    pub fn windows(&self) -> &Windows<P::Counts> {
+        &self.windows
+    }
+
+    /// Forgets what is closed of the windows: it is in their items.
+    pub fn clear_closed(&mut self) {
+        self.windows.clear_closed();
     }
 }
 
@@ -131,7 +177,11 @@ mod tests {
             (slice.watermark(), slice.state().clone()),
             (Some(1), {
                 let mut live = LiveEvent::default();
-                live.apply(&Event::MessageSent, at(1));
+                live.apply(
+                    &Event::MessageSent,
+                    at(1),
+                    &mut Recorder { offset: 1, at: at(1), entries: &mut Vec::new() },
+                );
                 live
             })
         );

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     BadRecord, ChannelId, Event as AnyEvent, Projection, Record, Routed, Timestamp,
     campaign::{CampaignMetrics, Status, percent},
-    notice::NoNotice,
+    history::{Entry, Nothing, Recorder},
     record,
     scalar::Scalar,
+    window::NoCounts,
 };
 
 /// A node that has been silent for longer is stale: shown, but left out of the means.
@@ -139,13 +140,15 @@ impl Projection for System {
     const KEYED: bool = false;
     const MESSAGE: &'static str = "system_health_update";
 
+    const VERSION: u32 = 2;
+
     type Event = Event;
-    type Notice = NoNotice;
+    type Entry = Nothing;
+    type Counts = NoCounts;
     type View = SystemHealth;
 
-    fn apply(&mut self, event: &Event, _: Timestamp) -> Option<NoNotice> {
+    fn apply(&mut self, event: &Event, _: Timestamp, _: &mut Recorder<'_, Nothing>) {
         self.read(&event.node_id, event.reading);
-        None
     }
 
     fn merge(&mut self, other: &Self) {
@@ -165,7 +168,7 @@ impl Projection for System {
         Cow::Owned(system)
     }
 
-    fn view(&self, _: &ChannelId, now: Timestamp) -> SystemHealth {
+    fn view(&self, _: &ChannelId, _: &[&Entry<Nothing>], now: Timestamp) -> SystemHealth {
         let shown = || self.0.iter().filter(|(_, reading)| now.since(reading.at) <= GONE_AFTER);
         let is_stale = |reading: &Reading| now.since(reading.at) > STALE_AFTER;
         let mean = |usage: fn(&Reading) -> u64| {
@@ -211,12 +214,12 @@ struct Raw<'a> {
 }
 
 /// Decodes a record of `dialer.health.v1`.
-pub(crate) fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
+pub(crate) fn decode(record: &Record<'_>) -> Result<Vec<Routed>, BadRecord> {
     let raw: Raw<'_> = record.parse()?;
     let at = record.event_time(raw.timestamp.as_ref())?;
     let percent =
         |value: &Option<Scalar<'_>>, field| record::fixed_point(record::required(value.as_ref(), field)?, 1e3, field);
-    Ok(Routed {
+    Ok(vec![Routed {
         tenant: record.tenant(raw.tenant_id.as_ref(), raw.organization_id.as_ref())?,
         channel: ChannelId::system(),
         at,
@@ -229,7 +232,7 @@ pub(crate) fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
                 active_calls: raw.active_calls.map(|calls| calls.count("activeCalls")).transpose()?,
             },
         }),
-    })
+    }])
 }
 
 #[cfg(test)]
@@ -242,16 +245,21 @@ mod tests {
         Event { node_id: format!("n{node}"), reading }
     }
 
+    fn apply(system: &mut System, event: &Event) {
+        let at = event.reading.at;
+        system.apply(event, at, &mut Recorder { offset: 0, at, entries: &mut Vec::new() });
+    }
+
     fn system(events: impl IntoIterator<Item = Event>) -> System {
         let mut system = System::default();
         for event in events {
-            system.apply(&event, event.reading.at);
+            apply(&mut system, &event);
         }
         system
     }
 
     fn seen(system: &System, now: i64) -> SystemHealth {
-        system.view(&ChannelId::system(), Timestamp::from_millis(now * 1000))
+        system.view(&ChannelId::system(), &[], Timestamp::from_millis(now * 1000))
     }
 
     #[test]
@@ -274,7 +282,7 @@ mod tests {
     fn a_reading_from_the_future_gives_way_to_a_fresh_one() {
         let mut system = system([event(1, 1_000_000, 20)]).believed(Timestamp::from_millis(100_000)).into_owned();
         assert!(seen(&system, 100_000).nodes.is_empty(), "it does not look alive");
-        system.apply(&event(1, 100, 60), Timestamp::from_millis(100_000));
+        apply(&mut system, &event(1, 100, 60));
         assert_eq!(seen(&system, 100).cpu_usage, 60.0);
     }
 

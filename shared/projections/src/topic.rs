@@ -2,8 +2,8 @@
 
 use crate::{BadRecord, Record, Routed, campaign, envelope, live_event, system};
 
-/// Decodes one record of a topic and says which channel it changes.
-type Decode = fn(&Record<'_>) -> Result<Routed, BadRecord>;
+/// Decodes one record of a topic and says which channels it changes.
+type Decode = fn(&Record<'_>) -> Result<Vec<Routed>, BadRecord>;
 
 /// Every topic that Livefold reads.
 pub const TOPICS: &[(&str, Decode)] = &[
@@ -13,8 +13,8 @@ pub const TOPICS: &[(&str, Decode)] = &[
     ("platform.analytics.events.v1", live_event::decode),
 ];
 
-/// Decodes a record, in an envelope or without, and says which channel it changes.
-pub fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
+/// Decodes a record, in an envelope or without, and says which channels it changes: one or more, each once.
+pub fn decode(record: &Record<'_>) -> Result<Vec<Routed>, BadRecord> {
     let (_, decode) = TOPICS.iter().find(|(topic, _)| *topic == record.topic).ok_or(BadRecord::UnknownTopic)?;
     decode(record).or_else(|reason| match envelope::open(record.value)? {
         Some(data) => decode(&Record { value: &data, ..*record }),

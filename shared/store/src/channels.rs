@@ -27,6 +27,11 @@ impl Channels {
         self.table.ping().await
     }
 
+    /// How long after the day of its last record a channel expires; `None` keeps it for good.
+    pub(crate) fn retention(&self) -> Option<Duration> {
+        self.retention
+    }
+
     /// When what is written `now` expires, in seconds since the epoch.
     pub(crate) fn expiry(&self, now: Timestamp) -> Option<i64> {
         self.retention.map(|retention| expiry::expiry(retention, now))

@@ -3,9 +3,12 @@
 use std::{cell::RefCell, future::Future, num::NonZeroUsize};
 
 use lru::LruCache;
-use projections::{Event, Fold, Listing, Offset, Slice, Timestamp};
+use projections::{Event, Fold, Listing, Offset, Slice, Timestamp, history::Chunk, window::MAX_CLOSED};
 
-use crate::{SliceKey, StoreError};
+use crate::{
+    SliceKey, StoreError, rollup,
+    windows::{StoredWindow, WindowId},
+};
 
 /// The most slices that stay in memory between batches: a campaign's takes 4 KB in there when its notices are full, so
 /// these 16 MB are a quarter of what ingest may use. One that was forgotten costs a read.
@@ -29,6 +32,33 @@ pub trait SliceTable {
         expected: Option<Offset>,
         now: Timestamp,
     ) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Stores a chunk of the slice's history. Storing it again changes nothing.
+    fn put_chunk(
+        &self,
+        key: &SliceKey,
+        chunk: &Chunk,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The item of a window of time, if there is one.
+    fn read_window(
+        &self,
+        key: &SliceKey,
+        window: WindowId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<StoredWindow>, StoreError>> + Send;
+
+    /// Stores the item of a window of time if `through` of the one that is stored is the expected one; `None` expects that
+    /// there is none. False if it is another one.
+    fn write_window_if(
+        &self,
+        key: &SliceKey,
+        window: WindowId,
+        stored: &StoredWindow,
+        expected: Option<Offset>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
 /// A slice was not stored, or not for sure.
@@ -110,7 +140,12 @@ impl<T: SliceTable> Committer<T> {
     }
 
     /// Folds the entries into the slice and stores it, if any of them is new. Once this is `Ok`, all entries are in the
-    /// stored state, each exactly once, whatever was delivered before, and whoever else was writing.
+    /// stored state, in its history and in its windows, each exactly once, whatever was delivered before, and whoever else
+    /// was writing.
+    ///
+    /// First what the commit before has closed, if that may not be in the windows' items yet; then the chunks of history;
+    /// then the slice, on condition that it is the one that all this was made of; then what it has closed. Who dies in
+    /// between leaves chunks that nobody names, or a slice that says what its windows lack.
     ///
     /// Slices may be committed concurrently.
     pub async fn commit(&self, key: &SliceKey, entries: &[Entry], now: Timestamp) -> Result<Committed, CommitError> {
@@ -125,34 +160,49 @@ impl<T: SliceTable> Committer<T> {
             Some(slice) => slice,
             None => self.table.read(key, now).await?.unwrap_or_else(|| key.channel.kind().empty_slice()),
         };
-        for conflicts in 0..MAX_ROUNDS {
-            let expected = slice.watermark();
-            let tally = fold(&mut slice, &entries, now)?;
+        let (mut sum, mut conflicts) = (Tally::default(), 0);
+        let mut left = &entries[..];
+        loop {
+            rollup::roll_up(&self.table, key, &slice, now).await?;
+            slice.clear_closed();
+            let base = slice.watermark();
+            let (tally, rest) = fold(&mut slice, left, now)?;
             if tally.applied > 0 {
-                match self.table.write_if(key, &slice, expected, now).await {
+                for chunk in slice.cut(base) {
+                    self.table.put_chunk(key, &chunk, now).await?;
+                }
+                match self.table.write_if(key, &slice, base, now).await {
                     Ok(()) => {}
+                    Err(WriteError::Conflict(_)) if conflicts + 1 == MAX_ROUNDS => return Err(CommitError::Contended),
                     Err(WriteError::Conflict(stored)) => {
+                        conflicts += 1;
                         slice = stored.map_or_else(|| key.channel.kind().empty_slice(), |stored| *stored);
                         continue;
                     }
                     Err(WriteError::Store(error)) => return Err(error.into()),
                 }
             }
-            let committed = Committed {
-                watermark: slice.watermark(),
-                event_time: slice.event_time(),
-                listing: slice.listing(),
-                gauges_below_zero: slice.gauges_below_zero(),
-                applied: tally.applied,
-                seen: tally.seen,
-                regressed: tally.regressed,
-                conflicts,
-                was_warm,
-            };
-            self.keep_warm(key.clone(), slice);
-            return Ok(committed);
+            sum.add(&tally);
+            left = rest;
+            if left.is_empty() {
+                break;
+            }
         }
-        Err(CommitError::Contended)
+        rollup::roll_up(&self.table, key, &slice, now).await?;
+        slice.clear_closed();
+        let committed = Committed {
+            watermark: slice.watermark(),
+            event_time: slice.event_time(),
+            listing: slice.listing(),
+            gauges_below_zero: slice.gauges_below_zero(),
+            applied: sum.applied,
+            seen: sum.seen,
+            regressed: sum.regressed,
+            conflicts,
+            was_warm,
+        };
+        self.keep_warm(key.clone(), slice);
+        Ok(committed)
     }
 
     fn take_warm(&self, key: &SliceKey) -> Option<Slice> {
@@ -171,10 +221,26 @@ struct Tally {
     regressed: usize,
 }
 
-fn fold(slice: &mut Slice, entries: &[&Entry], now: Timestamp) -> Result<Tally, CommitError> {
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.applied += other.applied;
+        self.seen += other.seen;
+        self.regressed += other.regressed;
+    }
+}
+
+/// Folds as many of the entries in as one commit takes; what is left.
+fn fold<'a, 'b>(
+    slice: &mut Slice,
+    entries: &'a [&'b Entry],
+    now: Timestamp,
+) -> Result<(Tally, &'a [&'b Entry]), CommitError> {
     slice.disbelieve_future(now);
     let mut tally = Tally::default();
-    for entry in entries {
+    for (index, entry) in entries.iter().enumerate() {
+        if slice.closed_len() >= MAX_CLOSED && tally.applied > 0 {
+            return Ok((tally, &entries[index..]));
+        }
         match slice.fold(entry.offset, entry.at, &entry.event).ok_or(CommitError::Misrouted)? {
             Fold::Applied => tally.applied += 1,
             Fold::Seen => tally.seen += 1,
@@ -183,5 +249,5 @@ fn fold(slice: &mut Slice, entries: &[&Entry], now: Timestamp) -> Result<Tally, 
             Fold::Regressed => tally.regressed += 1,
         }
     }
-    Ok(tally)
+    Ok((tally, &[]))
 }

@@ -30,6 +30,11 @@ pub struct SliceKey {
 }
 
 impl SliceId {
+    /// The part of a sort key that names it: `epoch#topic#partition`.
+    pub(crate) fn in_key(&self) -> String {
+        format!("{}#{}#{}", self.epoch, self.topic, self.partition)
+    }
+
     /// The name in a cursor: `epoch/topic/partition`.
     #[must_use]
     pub fn name(&self) -> String {
@@ -51,7 +56,7 @@ pub(crate) const AFTER_HASH: &str = "$";
 
 impl fmt::Display for SliceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SLICE}{}#{}#{}", self.epoch, self.topic, self.partition)
+        write!(f, "{SLICE}{}", self.in_key())
     }
 }
 

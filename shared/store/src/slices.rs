@@ -1,12 +1,13 @@
 //! Slices in the table of channels.
 
-use projections::{ChannelId, Kind, Offset, Slice, TenantId, Timestamp};
+use projections::{ChannelId, Kind, Offset, Slice, TenantId, Timestamp, history::Chunk};
 
 use crate::{
     Channels, SliceId, SliceKey, SliceTable, StoreError, WriteError,
     expiry::{LIVES, VACANT, is_expired},
     keys::{self, Key},
     table::{Conditional, Item, Range, Reading, key_of, number, to_item},
+    windows::{StoredWindow, WindowId},
 };
 
 /// How fresh a read has to be.
@@ -71,6 +72,30 @@ impl SliceTable for Channels {
                 Err(WriteError::Conflict(stored.map(Box::new)))
             }
         }
+    }
+
+    async fn put_chunk(&self, key: &SliceKey, chunk: &Chunk, now: Timestamp) -> Result<(), StoreError> {
+        self.put_chunk_item(key, chunk, now).await
+    }
+
+    async fn read_window(
+        &self,
+        key: &SliceKey,
+        window: WindowId,
+        now: Timestamp,
+    ) -> Result<Option<StoredWindow>, StoreError> {
+        self.get_window(key, window, now).await
+    }
+
+    async fn write_window_if(
+        &self,
+        key: &SliceKey,
+        window: WindowId,
+        stored: &StoredWindow,
+        expected: Option<Offset>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.put_window_if(key, window, stored, expected, now).await
     }
 }
 

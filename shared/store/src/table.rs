@@ -42,6 +42,8 @@ pub(crate) enum Range<'a> {
     All,
     StartingWith(&'a str),
     After(&'a str),
+    /// Both ends belong to it.
+    Between(&'a str, &'a str),
 }
 
 impl Table {
@@ -164,6 +166,10 @@ impl Table {
                 Range::After(sk) => request
                     .key_condition_expression("pk = :pk AND sk > :sk")
                     .expression_attribute_values(":sk", text(sk)),
+                Range::Between(first, last) => request
+                    .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+                    .expression_attribute_values(":first", text(first))
+                    .expression_attribute_values(":last", text(last)),
             };
             let page = request.send().await?;
             items.extend(page.items.unwrap_or_default());

@@ -2,15 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use projections::{ChannelId, Slice, Timestamp, View, kind};
+use projections::{ChannelId, HistoryEntry, Slice, TenantId, Timestamp, View, history::Tail, kind};
 use protocol::Cursor;
-use store::SliceId;
+use store::{Channels, Consistency, HistoryRange, SliceId, SliceKey, StoreError};
 
-/// The slices of one channel. What was read once never goes back, whatever a later, eventually consistent read says.
+/// The most entries of a slice that are read at once as news: an hour's backlog of a campaign. Of more the newest are told.
+const MAX_NEWS: usize = 20_000;
+
+/// The slices of one channel, and of their history what its view is made of. What was read once never goes back, whatever
+/// a later, eventually consistent read says.
 #[derive(Clone, Debug, Default)]
 pub struct ChannelState {
     slices: BTreeMap<SliceId, Slice>,
+    recent: BTreeMap<SliceId, Recent>,
 }
+
+/// The newest entries of a slice's history.
+#[derive(Clone, Debug, Default)]
+struct Recent {
+    through: Tail,
+    /// Oldest first.
+    entries: Vec<HistoryEntry>,
+}
+
+/// Up to where somebody knows the history of each slice. It is named as in cursors.
+pub type Known = BTreeMap<String, Tail>;
 
 impl ChannelState {
     /// Takes in a read: of each slice the one that has come further stays.
@@ -21,6 +37,69 @@ impl ChannelState {
                 self.slices.insert(id, slice);
             }
         }
+    }
+
+    /// Reads what of the channel's history its view needs and is not in hand.
+    pub async fn read_recent(
+        &mut self,
+        channels: &Channels,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        consistency: Consistency,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let shown = channel.kind().shown_entries();
+        if shown == 0 {
+            return Ok(());
+        }
+        for (id, slice) in &self.slices {
+            let known = self.recent.get(id).map(|recent| recent.through).unwrap_or_default();
+            let through = slice.history();
+            if through.total == known.total {
+                continue;
+            }
+            let range = HistoryRange { through, after: known.last.map(|chunk| chunk.last), limit: shown };
+            let history = channels.history(&key(tenant, channel, id), range, consistency, now).await?;
+            remember(&mut self.recent, id, through, history.entries, shown);
+        }
+        Ok(())
+    }
+
+    /// Takes in what has happened since, up to where the slice's history goes, as [`Self::read_recent`] does.
+    pub fn remember(&mut self, id: &SliceId, entries: Vec<HistoryEntry>) {
+        if let Some(slice) = self.slices.get(id) {
+            remember(&mut self.recent, id, slice.history(), entries, slice.kind().shown_entries());
+        }
+    }
+
+    /// Reads what has happened since, oldest first within a slice. Of a slice that is not `known` all that has happened is
+    /// old.
+    pub async fn news(
+        &self,
+        channels: &Channels,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let mut news = Vec::new();
+        for (id, slice) in &self.slices {
+            let through = slice.history();
+            let known = known.get(&id.name()).copied().unwrap_or_default();
+            if through.total <= known.total {
+                continue;
+            }
+            let range = HistoryRange { through, after: known.last.map(|chunk| chunk.last), limit: MAX_NEWS };
+            let history = channels.history(&key(tenant, channel, id), range, Consistency::Eventual, now).await?;
+            news.extend(history.entries);
+        }
+        Ok(news)
+    }
+
+    /// Up to where the history of each slice goes.
+    #[must_use]
+    pub fn history(&self) -> Known {
+        self.slices.iter().map(|(id, slice)| (id.name(), slice.history())).collect()
     }
 
     /// Whether any record has ever touched the channel.
@@ -40,11 +119,29 @@ impl ChannelState {
     /// What the channel looks like `now`.
     #[must_use]
     pub fn view(&self, channel: &ChannelId, now: Timestamp) -> View {
-        kind::view(channel, self.slices.values(), now)
+        let recent = self.recent.values().flat_map(|recent| &recent.entries);
+        kind::view(channel, self.slices.values(), recent, now)
     }
 
-    /// The slices, for those who look at their notices.
+    /// The slices.
     pub fn slices(&self) -> impl Iterator<Item = (&SliceId, &Slice)> {
         self.slices.iter()
     }
+}
+
+fn remember(
+    recent: &mut BTreeMap<SliceId, Recent>,
+    id: &SliceId,
+    through: Tail,
+    entries: Vec<HistoryEntry>,
+    shown: usize,
+) {
+    let recent = recent.entry(id.clone()).or_default();
+    recent.through = through;
+    recent.entries.extend(entries);
+    recent.entries.drain(..recent.entries.len().saturating_sub(shown));
+}
+
+fn key(tenant: &TenantId, channel: &ChannelId, slice: &SliceId) -> SliceKey {
+    SliceKey { tenant: tenant.clone(), channel: channel.clone(), slice: slice.clone() }
 }

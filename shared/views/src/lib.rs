@@ -4,5 +4,5 @@
 mod channel_state;
 mod reader;
 
-pub use channel_state::ChannelState;
+pub use channel_state::{ChannelState, Known};
 pub use reader::{Active, MAX_OVERVIEW, Reader, Rendered, complete, cursor_over, fingerprint};

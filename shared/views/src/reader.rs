@@ -119,7 +119,7 @@ impl Reader {
         Ok(render(&ChannelId::campaigns(), true, cursor, &views, 0))
     }
 
-    /// The channel's slices.
+    /// The channel's slices, and of its history what its view shows.
     pub async fn channel(
         &self,
         tenant: &TenantId,
@@ -129,6 +129,7 @@ impl Reader {
     ) -> Result<ChannelState, StoreError> {
         let mut state = ChannelState::default();
         state.update(self.channels.slices(tenant, channel, consistency, now).await?);
+        state.read_recent(&self.channels, tenant, channel, consistency, now).await?;
         Ok(state)
     }
 

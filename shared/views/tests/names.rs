@@ -20,7 +20,7 @@ async fn reader() -> Reader {
     let value = br#"{"type":"CHECK_IN_PROCESSED","eventId":"e","checkInData":{"id":"u1","name":"Ada Lovelace"}}"#;
     let topic = "platform.analytics.check-in.v1";
     let record = Record { topic, timestamp: NOW, default_tenant: Some(&acme()), value };
-    let routed = topic::decode(&record).unwrap();
+    let routed = topic::decode(&record).unwrap().remove(0);
     let slice = SliceId { epoch: 1, topic: topic.to_owned(), partition: 0 };
     let key = SliceKey { tenant: acme(), channel: routed.channel, slice };
     let entry = Entry { offset: 0, at: routed.at, event: routed.event };

@@ -20,7 +20,7 @@ async fn take(channels: &Channels, campaign: &str, records: &[&str]) {
     let entry = |(offset, fields): (i64, &&str)| {
         let value = format!(r#"{{"campaignId":"{campaign}","callId":"k",{fields}}}"#);
         let record = Record { topic: TOPIC, timestamp: now(), default_tenant: Some(&tenant), value: value.as_bytes() };
-        let routed = topic::decode(&record).unwrap();
+        let routed = topic::decode(&record).unwrap().remove(0);
         Entry { offset, at: routed.at, event: routed.event }
     };
     let entries: Vec<Entry> = (0..).zip(records).map(entry).collect();

@@ -6,8 +6,11 @@ use std::{
 };
 
 use ingest::Bookkeeping;
-use projections::{ChannelId, Listing, Offset, Slice, TenantId, Timestamp};
-use store::{Quarantined, SliceKey, SliceTable, StoreError, WriteError};
+use projections::{
+    ChannelId, Listing, Offset, Slice, TenantId, Timestamp,
+    history::{Chunk, ChunkId},
+};
+use store::{Quarantined, SliceKey, SliceTable, StoreError, StoredWindow, WindowId, WriteError};
 
 /// Cheap to clone; all clones are one storage.
 #[derive(Clone, Default)]
@@ -16,6 +19,8 @@ pub(crate) struct Memory(Arc<Mutex<State>>);
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) slices: HashMap<SliceKey, Slice>,
+    pub(crate) chunks: HashMap<(SliceKey, ChunkId), Chunk>,
+    pub(crate) windows: HashMap<(SliceKey, WindowId), StoredWindow>,
     pub(crate) quarantine: BTreeMap<(String, i32, Offset), Quarantined>,
     pub(crate) directory: BTreeMap<(TenantId, String), Option<Listing>>,
     pub(crate) notes: BTreeMap<(TenantId, String), Timestamp>,
@@ -87,6 +92,39 @@ impl SliceTable for Memory {
             state.slices.insert(key.clone(), slice.clone());
             Ok(())
         })?
+    }
+
+    async fn put_chunk(&self, key: &SliceKey, chunk: &Chunk, _: Timestamp) -> Result<(), StoreError> {
+        self.request(|state| {
+            state.chunks.insert((key.clone(), chunk.id), chunk.clone());
+        })
+    }
+
+    async fn read_window(
+        &self,
+        key: &SliceKey,
+        window: WindowId,
+        _: Timestamp,
+    ) -> Result<Option<StoredWindow>, StoreError> {
+        self.request(|state| state.windows.get(&(key.clone(), window)).cloned())
+    }
+
+    async fn write_window_if(
+        &self,
+        key: &SliceKey,
+        window: WindowId,
+        stored: &StoredWindow,
+        expected: Option<Offset>,
+        _: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.request(|state| {
+            let id = (key.clone(), window);
+            let is_expected = state.windows.get(&id).map(|window| window.through) == expected;
+            if is_expected {
+                state.windows.insert(id, stored.clone());
+            }
+            is_expected
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use auth::Principal;
 use gateway::PostError;
 use projections::{Record, topic};
 use store::SliceId;
+use views::ChannelState;
 
 use super::*;
 use crate::{board::Key, delivery::Message, published};
@@ -40,22 +41,40 @@ fn connection(id: &str, channels: &[(&str, &str)]) -> Connection {
 }
 
 /// The slice of a campaign after so many calls were answered.
-fn answered(calls: i64) -> Vec<(SliceId, projections::Slice)> {
+fn answered(calls: i64) -> projections::Slice {
     let tenant = TenantId::parse("acme").unwrap();
     let mut slice = Kind::Campaign.empty_slice();
     for offset in 0..calls {
         let value = br#"{"eventType":"call_answered","campaignId":"c","callId":"k"}"#;
         let record = Record { topic: "campaign.events.v1", timestamp: T0, default_tenant: Some(&tenant), value };
-        let routed = topic::decode(&record).unwrap();
+        let routed = topic::decode(&record).unwrap().remove(0);
         slice.fold(offset, routed.at, &routed.event);
     }
-    vec![(SliceId { epoch: 1, topic: "campaign.events.v1".to_owned(), partition: 0 }, slice)]
+    slice
+}
+
+/// Has the board read a channel of this slice.
+fn read(board: &mut Board, place: Place, slice: projections::Slice) {
+    read_at(board, place, slice, T0);
+}
+
+fn read_at(board: &mut Board, place: Place, mut slice: projections::Slice, now: Timestamp) {
+    let id = SliceId { epoch: 1, topic: "t".to_owned(), partition: 0 };
+    let chunks = slice.cut(None);
+    let entries = chunks.iter().flat_map(|chunk| slice.kind().read_entries(&chunk.entries).unwrap());
+    let entries: Vec<_> = entries.collect();
+    let told = board.told(place, now).map(|told| told[&id.name()].last.map_or(-1, |chunk| chunk.last));
+    let news = entries.iter().filter(|entry| told.is_some_and(|told| entry.offset() > told)).cloned().collect();
+    let mut state = ChannelState::default();
+    state.update([(id.clone(), slice)]);
+    state.remember(&id, entries);
+    board.refresh(place, state, news, now);
 }
 
 fn refresh(board: &mut Board, channel: &str, calls: i64) -> Place {
     let place = board.place(&key(channel));
     board.clear_notices();
-    board.refresh(place, answered(calls), T0);
+    read(board, place, answered(calls));
     place
 }
 

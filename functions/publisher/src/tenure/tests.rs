@@ -128,7 +128,7 @@ impl Stage {
             default_tenant: Some(&tenant),
             value: value.as_bytes(),
         };
-        let routed = topic::decode(&record).unwrap();
+        let routed = topic::decode(&record).unwrap().remove(0);
         let slice = SliceId { epoch: 1, topic: record.topic.to_owned(), partition: 0 };
         let key = SliceKey { tenant, channel: routed.channel, slice };
         let entry = Entry { offset: self.offset, at: routed.at, event: routed.event };

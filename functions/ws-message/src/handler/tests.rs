@@ -104,7 +104,7 @@ async fn watched(dispatcher: &Dispatcher) -> Vec<String> {
 async fn fold(table: &TestTable, topic: &str, value: &Value) {
     let (tenant, value) = (ann().tenant, value.to_string());
     let record = Record { topic, timestamp: now(), default_tenant: Some(&tenant), value: value.as_bytes() };
-    let routed = topic::decode(&record).unwrap();
+    let routed = topic::decode(&record).unwrap().remove(0);
     let slice = SliceId { epoch: 1, topic: record.topic.into(), partition: 0 };
     let key = SliceKey { tenant: routed.tenant, channel: routed.channel, slice };
     let entry = Entry { offset: 7, at: routed.at, event: routed.event };

@@ -1,6 +1,6 @@
 //! How many calls were placed in the last seconds.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::Timestamp;
 
@@ -8,9 +8,40 @@ use crate::Timestamp;
 const RATE_WINDOW_S: i64 = 10;
 
 /// Calls placed in each of the last seconds, oldest first; never more than the window has.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Stored")]
 pub(super) struct Dialed(Vec<(i64, u64)>);
+
+/// Stored as the first second, and the calls of it and of each second after it: a third of the bytes of pairs.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Run(i64, Vec<u64>),
+    /// So version 1 has them.
+    Pairs(Vec<(i64, u64)>),
+}
+
+impl From<Stored> for Dialed {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Run(first, calls) => Self((first..).zip(calls).filter(|(_, calls)| *calls > 0).collect()),
+            Stored::Pairs(pairs) => Self(pairs),
+        }
+    }
+}
+
+impl Serialize for Dialed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let first = self.0.first().map_or(0, |(second, _)| *second);
+        let mut calls: Vec<u64> = Vec::new();
+        for (second, placed) in &self.0 {
+            // Never longer than the window: what is older than it is gone.
+            calls.resize(usize::try_from(second - first).unwrap_or(0), 0);
+            calls.push(*placed);
+        }
+        (first, calls).serialize(serializer)
+    }
+}
 
 impl Dialed {
     /// So many were placed in that second.

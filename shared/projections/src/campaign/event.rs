@@ -196,17 +196,17 @@ struct Raw<'a> {
 }
 
 /// Decodes a record of `campaign.events.v1`.
-pub(crate) fn decode(record: &Record<'_>) -> Result<Routed, BadRecord> {
+pub(crate) fn decode(record: &Record<'_>) -> Result<Vec<Routed>, BadRecord> {
     let raw: Raw<'_> = record.parse()?;
     // First of all, for an event type that is not known may well have other fields.
     let event_type = raw.event_type()?;
     let at = record.event_time(raw.timestamp.as_ref())?;
-    Ok(Routed {
+    Ok(vec![Routed {
         tenant: record.tenant(raw.tenant_id.as_ref(), raw.organization_id.as_ref())?,
         channel: ChannelId::campaign(record::required(raw.campaign_id.as_ref(), "campaignId")?.id("campaignId")?),
         at,
         event: AnyEvent::Campaign(raw.event(event_type, at)?),
-    })
+    }])
 }
 
 impl Raw<'_> {

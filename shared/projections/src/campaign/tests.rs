@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::{BadRecord, Event as AnyEvent, Id, Kind, Record, Routed, TenantId, notice::Notice};
+use crate::{BadRecord, Event as AnyEvent, Id, Kind, Record, Routed, TenantId, history::Happened};
 
 const T0: i64 = 1_768_473_000_000;
 
@@ -19,7 +19,14 @@ fn decoded(value: &str) -> Result<Routed, BadRecord> {
         default_tenant: Some(&tenant),
         value: value.as_bytes(),
     };
-    crate::topic::decode(&record)
+    crate::topic::decode(&record).map(|mut routed| routed.remove(0))
+}
+
+/// Folds one event in; what is remembered of it.
+fn apply(campaign: &mut Campaign, event: &Event, at: Timestamp) -> Option<CampaignEntry> {
+    let mut entries = Vec::new();
+    campaign.apply(event, at, &mut Recorder { offset: 0, at, entries: &mut entries });
+    entries.pop().map(|entry| entry.what)
 }
 
 /// Folds records given as the fields that differ.
@@ -28,13 +35,13 @@ fn folded(records: &[&str]) -> Campaign {
     for fields in records {
         let routed = decoded(&format!(r#"{{"campaignId":"c-17","callId":"k1",{fields}}}"#)).unwrap();
         let AnyEvent::Campaign(event) = routed.event else { panic!("routed elsewhere") };
-        campaign.apply(&event, routed.at);
+        apply(&mut campaign, &event, routed.at);
     }
     campaign
 }
 
 fn seen(campaign: &Campaign, now: Timestamp) -> CampaignMetrics {
-    campaign.view(&ChannelId::campaign(Id::parse("c-17").unwrap()), now)
+    campaign.view(&ChannelId::campaign(Id::parse("c-17").unwrap()), &[], now)
 }
 
 #[test]
@@ -158,7 +165,7 @@ fn what_a_leading_clock_has_frozen_thaws_when_fresh_records_come() {
     ] {
         let routed = decoded(&format!(r#"{{"campaignId":"c-17","callId":"k1",{fields}}}"#)).unwrap();
         let AnyEvent::Campaign(event) = routed.event else { panic!("routed elsewhere") };
-        campaign.apply(&event, routed.at);
+        apply(&mut campaign, &event, routed.at);
     }
     let metrics = seen(&campaign, now());
     assert_eq!((metrics.status, metrics.campaign_name.as_deref()), (Status::Active, Some("Spring")));
@@ -184,12 +191,66 @@ fn what_is_frozen_in_one_partition_loses_against_what_is_fresh_in_another() {
 }
 
 #[test]
-fn what_was_stored_before_samples_set_the_calls_is_stored_the_same_until_one_does() {
-    let stored = serde_json::to_value(frozen()).unwrap();
-    assert_eq!(stored, serde_json::from_str::<serde_json::Value>(FROZEN).unwrap());
-    let sampled = folded(&[r#""eventType":"queue_sampled","activeCalls":4"#]);
-    let stored = serde_json::to_string(&sampled).unwrap();
-    assert_eq!(serde_json::from_str::<Campaign>(&stored).unwrap(), sampled);
+fn what_version_1_stored_is_read_and_stored_anew_reads_the_same() {
+    let campaign = frozen();
+    let metrics = seen(&campaign, now());
+    assert_eq!((metrics.total_attempts, metrics.answered, metrics.busy, metrics.failed), (7, 3, 1, 1));
+    assert_eq!((metrics.converted, metrics.average_call_duration, metrics.total_cost), (1, 41.5, 0.02));
+    assert_eq!((metrics.queue_depth, metrics.active_calls), (230, 0));
+    let rate_then =
+        campaign.view(&ChannelId::campaign(Id::parse("c").unwrap()), &[], Timestamp::from_millis(1_800_009_001_000));
+    assert_eq!(rate_then.dialing_rate, 0.7);
+    let stored = serde_json::to_string(&campaign).unwrap();
+    assert_eq!(serde_json::from_str::<Campaign>(&stored).unwrap(), campaign);
+}
+
+#[test]
+fn the_stored_form_is_pinned() {
+    let campaign = folded(&[
+        r#""eventType":"campaign_status_changed","status":"active","name":"Spring""#,
+        r#""eventType":"queue_sampled","queueDepth":5"#,
+        r#""eventType":"call_initiated""#,
+        r#""eventType":"call_initiated","timestamp":"2026-01-15T10:29:57Z""#,
+        r#""eventType":"call_answered""#,
+    ]);
+    assert_eq!(
+        serde_json::to_value(&campaign).unwrap(),
+        json!({
+            "name": {"at": T0, "value": "Spring"},
+            "status": {"at": T0, "value": "active"},
+            "active_calls": 2,
+            "queue": [3, T0],
+            "calls": [2, 1],
+            "dialed": [T0 / 1000 - 3, [1, 0, 0, 1]],
+            "updated_at": T0,
+        })
+    );
+}
+
+#[test]
+fn a_window_counts_what_came_in_it_and_shows_gauges_as_they_stood_at_its_end() {
+    let mut slice = crate::slice::Slice::<Campaign>::default();
+    for (offset, (fields, second)) in (0..).zip([
+        (r#""eventType":"call_initiated""#, 1),
+        (r#""eventType":"call_answered""#, 59),
+        (r#""eventType":"call_initiated""#, 61),
+        (r#""eventType":"call_ended","status":"busy","cost":0.5""#, 62),
+        (r#""eventType":"call_initiated""#, 2),
+    ]) {
+        let routed = decoded(&format!(r#"{{"campaignId":"c","callId":"k",{fields}}}"#)).unwrap();
+        let AnyEvent::Campaign(event) = routed.event else { panic!("routed elsewhere") };
+        slice.fold(offset, Timestamp::from_millis(T0 + second * 1000), &event);
+    }
+    let open = slice.windows().open();
+    let values: Vec<_> =
+        open.iter().map(|window| crate::window::Counts::values(&window.counts, Duration::from_mins(1))).collect();
+    let of = |name: &str| values.iter().map(|values| values[name].clone()).collect::<Vec<_>>();
+    assert_eq!(of("totalAttempts"), [json!(2), json!(1)]);
+    assert_eq!(of("activeCalls"), [json!(1), json!(1)], "a late record does not say how things stood");
+    assert_eq!(
+        (of("answered"), of("busy"), of("totalCost")),
+        (vec![json!(1), json!(0)], vec![json!(0), json!(1)], vec![json!(0.0), json!(0.5)])
+    );
 }
 
 #[test]
@@ -297,10 +358,10 @@ fn a_dialer_whose_clock_leads_does_not_push_others_out_of_the_rate() {
 fn a_status_change_tells_what_was_before() {
     let mut campaign = folded(&[r#""eventType":"campaign_status_changed","status":"active","name":"Spring""#]);
     let change = Event::StatusChanged { status: Status::Paused, name: None };
-    let notice = campaign.apply(&change, now()).unwrap();
+    let entry = apply(&mut campaign, &change, now()).unwrap();
     let channel = ChannelId::campaign(Id::parse("c-17").unwrap());
-    assert_eq!(notice.data(&channel), json!({"campaignId": "c-17", "status": "paused", "previousStatus": "active"}));
-    assert_eq!(campaign.apply(&change, now()), None, "the same status again is no change");
+    assert_eq!(entry.data(&channel), json!({"campaignId": "c-17", "status": "paused", "previousStatus": "active"}));
+    assert_eq!(apply(&mut campaign, &change, now()), None, "the same status again is no change");
     assert_eq!(seen(&campaign, now()).campaign_name.as_deref(), Some("Spring"));
 }
 

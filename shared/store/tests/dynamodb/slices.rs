@@ -5,10 +5,10 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
-use projections::{Event, Kind, Offset, Record, Slice, Timestamp, live_event, topic};
+use projections::{Event, Kind, Offset, Record, Slice, Timestamp, history::Chunk, live_event, topic};
 use store::{
     Channels, CommitError, Committer, Consistency, Entry, MAX_WARM_SLICES, SliceId, SliceKey, SliceTable, StoreError,
-    WriteError,
+    StoredWindow, WindowId, WriteError,
 };
 use testing::TestTable;
 
@@ -48,7 +48,7 @@ fn json(slice: &Slice) -> serde_json::Value {
 fn entry(topic: &str, offset: Offset, value: &str) -> Entry {
     let tenant = acme();
     let record = Record { topic, timestamp: now(), default_tenant: Some(&tenant), value: value.as_bytes() };
-    let routed = topic::decode(&record).unwrap();
+    let routed = topic::decode(&record).unwrap().remove(0);
     Entry { offset, at: routed.at, event: routed.event }
 }
 
@@ -84,6 +84,33 @@ impl SliceTable for Counted {
     ) -> Result<(), WriteError> {
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.channels.write_if(key, slice, expected, now).await
+    }
+
+    async fn put_chunk(&self, key: &SliceKey, chunk: &Chunk, now: Timestamp) -> Result<(), StoreError> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.channels.put_chunk(key, chunk, now).await
+    }
+
+    async fn read_window(
+        &self,
+        key: &SliceKey,
+        window: WindowId,
+        now: Timestamp,
+    ) -> Result<Option<StoredWindow>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.channels.read_window(key, window, now).await
+    }
+
+    async fn write_window_if(
+        &self,
+        key: &SliceKey,
+        window: WindowId,
+        stored: &StoredWindow,
+        expected: Option<Offset>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.channels.write_window_if(key, window, stored, expected, now).await
     }
 }
 
@@ -183,6 +210,30 @@ async fn the_slices_written_last_stay_warm_and_no_more_of_them_than_the_limit() 
 
         async fn write_if(&self, _: &SliceKey, _: &Slice, _: Option<Offset>, _: Timestamp) -> Result<(), WriteError> {
             Ok(())
+        }
+
+        async fn put_chunk(&self, _: &SliceKey, _: &Chunk, _: Timestamp) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn read_window(
+            &self,
+            _: &SliceKey,
+            _: WindowId,
+            _: Timestamp,
+        ) -> Result<Option<StoredWindow>, StoreError> {
+            Ok(None)
+        }
+
+        async fn write_window_if(
+            &self,
+            _: &SliceKey,
+            _: WindowId,
+            _: &StoredWindow,
+            _: Option<Offset>,
+            _: Timestamp,
+        ) -> Result<bool, StoreError> {
+            Ok(true)
         }
     }
     let committer = Committer::new(Nowhere);

@@ -6,7 +6,7 @@ use super::*;
 fn make(board: &mut Board, calls: i64, at: Timestamp) -> Place {
     let place = board.place(&key("campaign:c"));
     board.clear_notices();
-    board.refresh(place, answered(calls), at);
+    read_at(board, place, answered(calls), at);
     place
 }
 

@@ -12,11 +12,11 @@ fn arrive(board: &mut Board, names: &[&str]) -> Place {
         let check_in = format!(r#"{{"id":"u{offset}","name":"{name}"}}"#);
         let value = format!(r#"{{"type":"CHECK_IN_PROCESSED","eventId":"e","checkInData":{check_in}}}"#);
         let record = Record { topic: TOPIC, timestamp: T0, default_tenant: Some(&tenant), value: value.as_bytes() };
-        let routed = topic::decode(&record).unwrap();
+        let routed = topic::decode(&record).unwrap().remove(0);
         slice.fold(offset, routed.at, &routed.event);
     }
     let place = board.place(&key("event:e"));
-    board.refresh(place, vec![(SliceId { epoch: 1, topic: TOPIC.to_owned(), partition: 0 }, slice)], T0);
+    read(board, place, slice);
     place
 }
 

@@ -30,7 +30,7 @@ fn decoded(record: &Outgoing) -> Routed {
     let timestamp = start().plus(Duration::from_hours(1));
     let value = record.value.as_bytes();
     let record = Record { topic: record.topic, timestamp, default_tenant: None, value };
-    projections::topic::decode(&record).unwrap()
+    projections::topic::decode(&record).unwrap().remove(0)
 }
 
 /// The event types of each call, in order.
@@ -78,7 +78,7 @@ fn every_record_can_be_counted_and_nothing_is_left_going_on() {
         slice.fold(offset, routed.at, &routed.event).unwrap();
     }
     let now = start().plus(Duration::from_secs(200));
-    let views = slices.iter().map(|(channel, slice): (_, &Slice)| kind::view(channel, [slice], now));
+    let views = slices.iter().map(|(channel, slice): (_, &Slice)| kind::view(channel, [slice], [], now));
     let campaigns = views.filter_map(|view| match view {
         kind::View::Campaign(metrics) => Some(metrics),
         _ => None,

@@ -1,15 +1,18 @@
-//! What those who watch a campaign are told beside its metrics.
+//! What happens in a campaign, one thing after the other.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::event::{Event, Status};
-use crate::{ChannelId, notice::Notice};
+use crate::{ChannelId, history::Happened};
 
-/// What watchers are told beside the metrics.
+/// The `type` of the messages that tell of calls.
+pub const CALL_EVENT: &str = "call_event";
+
+/// An entry of a campaign's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CampaignNotice {
+pub enum CampaignEntry {
     /// Something happened to a call.
     Call {
         /// The call, where it has an id.
@@ -40,8 +43,8 @@ pub enum CallEventType {
 }
 
 impl Event {
-    /// What to tell of an event that concerns a call.
-    pub(super) fn call_notice(&self) -> Option<CampaignNotice> {
+    /// What is remembered of an event that concerns a call.
+    pub(super) fn call_entry(&self) -> Option<CampaignEntry> {
         let (call_id, event_type) = match self {
             Self::CallQueued { call_id } => (call_id.clone(), CallEventType::CallQueued),
             Self::CallInitiated { call_id, .. } => (Some(call_id.clone()), CallEventType::CallInitiated),
@@ -51,16 +54,16 @@ impl Event {
             Self::ActionTriggered { call_id } => (Some(call_id.clone()), CallEventType::ActionTriggered),
             Self::QueueSampled { .. } | Self::StatusChanged { .. } => return None,
         };
-        Some(CampaignNotice::Call { call_id, event_type })
+        Some(CampaignEntry::Call { call_id, event_type })
     }
 }
 
-impl Notice for CampaignNotice {
-    fn message_type(&self) -> &'static str {
-        match self {
-            Self::Call { .. } => "call_event",
+impl Happened for CampaignEntry {
+    fn message_type(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Call { .. } => CALL_EVENT,
             Self::StatusChange { .. } => "campaign_status_change",
-        }
+        })
     }
 
     fn data(&self, channel: &ChannelId) -> Value {
