@@ -7,6 +7,7 @@ pub(crate) mod connection;
 pub(crate) mod http;
 pub(crate) mod http_event;
 pub(crate) mod management;
+pub(crate) mod meter;
 pub(crate) mod route;
 pub(crate) mod socket;
 pub(crate) mod socket_event;
@@ -121,6 +122,11 @@ fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 pub(crate) fn message(status: StatusCode, text: &str) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json")];
     (status, headers, json!({"message": text}).to_string()).into_response()
+}
+
+/// As API Gateway answers who asks too often.
+pub(crate) fn too_many_requests() -> Response {
+    message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests")
 }
 
 /// Names and values, of a name that comes more than once what `join` makes of all its values.

@@ -35,7 +35,7 @@ pub use commit::{CommitError, Committed, Committer, Entry, MAX_WARM_SLICES, Slic
 pub use connections::{ConnectError, Connection, Connections, Limits, MAX_CONNECTION_AGE};
 pub use directory::{Listed, MAX_LISTED};
 pub use error::StoreError;
-pub use keys::{SliceId, SliceKey};
+pub use keys::{PartitionKey, SliceId, SliceKey};
 pub use leases::{Acquired, Announced, HANDOVER, Lease, Leases};
 pub use published::{MAX_PUBLISHED, MAX_PULSE_TENANTS, Pulse};
 pub use quarantine::{Contents, KEPT_BYTES, MAX_KEPT, Omitted, Quarantined};
