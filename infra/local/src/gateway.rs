@@ -33,6 +33,8 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
 pub(crate) enum Failure {
     Failed,
     TimedOut,
+    /// What was asked for is too large for an invocation.
+    TooLarge,
 }
 
 /// Invokes the function behind a route.
@@ -41,6 +43,7 @@ pub(crate) async fn integrate<I: Invoke>(invoker: &I, function: &str, event: &Va
     match tokio::time::timeout(INTEGRATION_TIMEOUT, invocation).await {
         Ok(Ok(answer)) => serde_json::from_slice(&answer).map_err(|_| Failure::Failed),
         Ok(Err(InvokeError::TimedOut)) | Err(_) => Err(Failure::TimedOut),
+        Ok(Err(InvokeError::TooLarge)) => Err(Failure::TooLarge),
         Ok(Err(_)) => Err(Failure::Failed),
     }
 }

@@ -228,6 +228,9 @@ pub(crate) enum Refused {
 impl Invoke for Host {
     async fn invoke(&self, function: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
         let function = self.functions.get(function).ok_or(InvokeError::Unknown)?;
+        if payload.len() > MAX_PAYLOAD {
+            return Err(InvokeError::TooLarge);
+        }
         let (pool, counts, stop) = (function.pool.clone(), function.counts.clone(), self.stop.clone());
         // A task of its own: who asked may go away (a client that hangs up), the process still has to be given back.
         let work = async move {

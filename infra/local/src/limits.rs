@@ -56,7 +56,7 @@ pub(crate) struct DynamoDbQuotas {
 pub(crate) struct GatewayQuotas {
     /// New connections.
     pub(crate) handshakes: Rate,
-    /// Posts, REST requests and messages of clients together.
+    /// Posts, REST requests, messages of clients and handshakes together.
     pub(crate) requests: Rate,
 }
 

@@ -147,8 +147,8 @@ impl System {
         // An address again, for the same reason as functions are told one.
         let to_dynamodb = dynamodb.replace("//localhost:", "//127.0.0.1:");
         let to_dynamodb = dynamodb::router(&to_dynamodb, bill.dynamodb.clone())?;
-        let page = Page { host: host.clone(), connections: Connections::default(), places, bill: bill.clone() };
-        let router = router(&template, page, deliveries.clone(), port, stop, &tasks).merge(to_dynamodb);
+        let status = Page { host: host.clone(), connections: Connections::default(), places, bill: bill.clone() };
+        let router = router(&template, status, deliveries.clone(), port, stop, &tasks).merge(to_dynamodb);
         let servers = listeners.into_iter().map(|listener| serve(listener, router.clone())).collect();
         if let Err(error) = host.warm().await {
             host.shut_down().await;
@@ -285,15 +285,15 @@ fn apis(template: &Template, port: u16) -> Vec<Place> {
 /// All that answers on the APIs' port.
 fn router(
     template: &Template,
-    page: Page,
+    status: Page,
     deliveries: Deliveries,
     port: u16,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Router {
     let domain = format!("localhost:{port}");
-    let (host, connections, meter) = (page.host.clone(), page.connections.clone(), page.bill.gateway.clone());
-    let pages = page::router(page, deliveries);
+    let (host, connections, meter) = (status.host.clone(), status.connections.clone(), status.bill.gateway.clone());
+    let pages = page::router(status, deliveries);
     let mut router = lambda::router(host.clone())
         .merge(secrets::router(template.secret.clone()))
         .merge(dashboard::router(port, binaries::workspace(), pages));

@@ -1,5 +1,5 @@
-//! List prices in US dollars: us-east-1, arm64, without free tiers. [Operations](../../../../docs/operations.md#cost) reckons
-//! with the same and says where each was read.
+//! List prices in US dollars: us-east-1, arm64, without free tiers. `docs/operations.md`, section Cost,
+//! reckons with the same and says where each was read.
 
 /// What one of something costs.
 #[derive(Clone, Copy, Debug, PartialEq)]

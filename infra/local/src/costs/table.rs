@@ -48,9 +48,10 @@ fn whole(number: f64) -> String {
     format!("{number:.0}")
 }
 
-/// At most one digit after the point, which only units that can be halved have, and time.
+/// Small amounts to the thousandth, others to the tenth.
 fn rounded(number: f64) -> String {
-    format!("{number:.1}").trim_end_matches(".0").to_owned()
+    let text = if number < 100.0 { format!("{number:.3}") } else { format!("{number:.1}") };
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn dollars(usd: f64) -> String {
@@ -64,6 +65,11 @@ fn hourly(usd: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_amount_has_as_many_digits_as_tell_something() {
+        assert_eq!([0.0, 0.0416, 12.5, 100.0, 1_600.54].map(rounded), ["0", "0.042", "12.5", "100", "1600.5"]);
+    }
 
     #[test]
     fn a_table_has_amounts_and_dollars_and_says_what_was_throttled() {

@@ -75,6 +75,8 @@ async fn handle<I: Invoke>(
     let response = match integrate(&*gateway.invoker, &matched.route.function, &event).await {
         Ok(answer) => respond(&answer),
         Err(Failure::TimedOut) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        // An HTTP API takes 10 MB and an invocation 6.
+        Err(Failure::TooLarge) => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
         Err(Failure::Failed) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
     };
     gateway.meter.responded(response.body().size_hint().lower());
@@ -145,6 +147,7 @@ mod tests {
             let event: Value = serde_json::from_slice(&payload).unwrap();
             match event["pathParameters"]["thing"].as_str() {
                 Some("crash") => Err(InvokeError::Crashed),
+                Some("large") => Err(InvokeError::TooLarge),
                 Some("slow") => Err(InvokeError::TimedOut),
                 Some("plain") => Ok(Bytes::from(r#"{"any":"json"}"#)),
                 _ => Ok(Bytes::from(
@@ -190,12 +193,13 @@ mod tests {
     async fn what_api_gateway_says_itself_is_a_message() {
         assert_eq!(answer("/a/b").await, (404, r#"{"message":"Not Found"}"#.to_owned()));
         assert_eq!(answer("/crash").await, (500, r#"{"message":"Internal Server Error"}"#.to_owned()));
+        assert_eq!(answer("/large").await, (413, r#"{"message":"Request Entity Too Large"}"#.to_owned()));
         assert_eq!(answer("/slow").await, (503, r#"{"message":"Service Unavailable"}"#.to_owned()));
     }
 
     #[tokio::test]
     async fn who_asks_too_often_is_told_so_and_a_page_may_read_it() {
-        let meter = Arc::new(meter::tiny());
+        let meter = Arc::new(meter::tiny(1.0));
         let api = api(Some(cors_of(&["https://a.example"])), Arc::clone(&meter));
         let get =
             || Request::get("/api/plain").header(header::ORIGIN, "https://a.example").body(Body::empty()).unwrap();

@@ -174,7 +174,7 @@ mod tests {
     async fn too_many_posts_are_limited_as_the_publisher_sees_it() {
         let connections = Connections::default();
         let (_open, _outgoing) = connections.open(connection::client("a"));
-        let router = router("api", "ws", connections, Arc::new(meter::tiny()));
+        let router = router("api", "ws", connections, Arc::new(meter::tiny(1.0)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}{EXECUTE_API}/api/ws", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });

@@ -18,7 +18,7 @@ const MESSAGE_STEP: usize = 32 * 1024;
 /// What API Gateway throttles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// A new connection. It has a bucket of its own, the others share one.
+    /// A new connection. Beside the bucket that all requests share it has one of its own.
     Handshake,
     /// A request to `@connections`.
     Post,
@@ -53,7 +53,7 @@ struct Buckets {
 /// What was carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GatewayUsage {
-    /// Messages of WebSockets in both directions, each of them as many as it has steps of 32 KB.
+    /// Messages of sockets in both directions, each of them as many as it has steps of 32 KB.
     pub(crate) messages: u64,
     /// Requests to the HTTP API, each less than the 512 KB that are charged as one.
     pub(crate) requests: u64,
@@ -77,13 +77,14 @@ impl Meter {
     pub(crate) fn admit(&self, request: Request, now: Instant) -> bool {
         let Some(buckets) = &self.buckets else { return true };
         let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = match request {
-            Request::Handshake => &mut buckets.handshakes,
-            Request::Post | Request::Rest | Request::Message => &mut buckets.requests,
-        };
-        let is_admitted = bucket.has(1.0, now);
+        let Buckets { handshakes, requests } = &mut *buckets;
+        let is_handshake = request == Request::Handshake;
+        let is_admitted = requests.has(1.0, now) && (!is_handshake || handshakes.has(1.0, now));
         if is_admitted {
-            bucket.take(1.0, now);
+            requests.take(1.0, now);
+            if is_handshake {
+                handshakes.take(1.0, now);
+            }
         } else {
             self.throttled[request as usize].fetch_add(1, Ordering::Relaxed);
         }
@@ -126,11 +127,11 @@ fn steps(bytes: usize) -> u64 {
     bytes.div_ceil(MESSAGE_STEP).max(1) as u64
 }
 
-/// A meter that lets one request of either bucket through, and hardly any more.
+/// A meter that lets one handshake and as many requests through, and hardly any more.
 #[cfg(test)]
-pub(crate) fn tiny() -> Meter {
-    let one = crate::limits::Rate { per_second: 1e-6, burst: 1.0 };
-    Meter::new(Some(GatewayQuotas { handshakes: one, requests: one }), Instant::now())
+pub(crate) fn tiny(requests: f64) -> Meter {
+    let rate = |burst| crate::limits::Rate { per_second: 1e-6, burst };
+    Meter::new(Some(GatewayQuotas { handshakes: rate(1.0), requests: rate(requests) }), Instant::now())
 }
 
 #[cfg(test)]
@@ -162,8 +163,8 @@ mod tests {
         let begin = Instant::now();
         let meter = Meter::new(Limits::Aws.gateway(), begin);
         assert_eq!(admitted(&meter, Request::Handshake, 600, begin), 500);
+        assert_eq!(admitted(&meter, Request::Rest, 5_000, begin), 4_500, "they are requests, too");
         assert_eq!(admitted(&meter, Request::Handshake, 600, begin + Duration::from_millis(10)), 5);
-        assert!(meter.admit(Request::Rest, begin));
     }
 
     #[test]

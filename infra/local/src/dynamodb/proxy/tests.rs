@@ -1,5 +1,7 @@
 //! The proxy between the SDK and the embedded DynamoDB, as functions meet it.
 
+#![expect(clippy::float_cmp, reason = "units are whole or half ones, which a float has exactly")]
+
 use aws_config::{BehaviorVersion, Region, retry::RetryConfig};
 use aws_sdk_dynamodb::{
     Client,

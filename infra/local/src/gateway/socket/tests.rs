@@ -150,7 +150,7 @@ async fn close_code(socket: &mut Socket) -> u16 {
 
 #[tokio::test]
 async fn too_many_handshakes_and_messages_are_refused_and_what_is_carried_is_counted() {
-    let meter = Arc::new(meter::tiny());
+    let meter = Arc::new(meter::tiny(2.0));
     let mut running = Running::metered(meter.clone()).await;
     let (mut socket, id) = running.open().await;
     let Err(Error::Http(response)) = connect_async(&running.url).await else { panic!() };
