@@ -16,7 +16,7 @@ pub(crate) enum Limits {
     /// Nothing is throttled
     #[default]
     None,
-    /// What AWS throttles by default, where it does: `DynamoDB` at 3,000 read and 1,000 write units a second of a partition key
+    /// What AWS throttles by default, where it does: DynamoDB at 3,000 read and 1,000 write units a second of a partition key
     /// and 40,000 of a table, API Gateway at 500 handshakes and 10,000 requests a second, posts included
     Aws,
 }
@@ -44,7 +44,7 @@ pub(crate) struct TableQuota {
     pub(crate) per_table: Rate,
 }
 
-/// What `DynamoDB` lets through.
+/// What DynamoDB lets through.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct DynamoDbQuotas {
     pub(crate) reads: TableQuota,
