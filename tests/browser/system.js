@@ -31,6 +31,8 @@ export class System {
     const [port, kafka, dynamodb] = system.#ports.map(String);
     const child = system.#spawn([
       '--no-simulator',
+      '--limits',
+      'aws',
       '--port',
       port,
       '--kafka-port',

@@ -47,7 +47,7 @@ pub struct System {
 }
 
 impl System {
-    /// Starts a system without the simulator and waits until it is ready.
+    /// Starts a system without the simulator and as narrow as AWS, and waits until it is ready.
     pub async fn start(options: Options) -> Result<Self> {
         let Options { kafka, dynamodb, data, environment } = options;
         let [kafka, dynamodb] = [kafka.or(named_by(KAFKA)?), dynamodb.or(named_by(DYNAMODB)?)];
@@ -57,6 +57,8 @@ impl System {
         command
             .current_dir(workspace())
             .arg("--no-simulator")
+            // A test must not be green because there are no limits here.
+            .args(["--limits", "aws"])
             .args(["--port", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -144,6 +146,12 @@ impl System {
     /// What runs, as the system tells it at `/_local`.
     pub async fn status(&self) -> Result<Value> {
         let response = crate::rest::client().get(format!("http://localhost:{}/_local", self.port)).send().await?;
+        Ok(serde_json::from_str(&response.text().await?)?)
+    }
+
+    /// What it would cost on AWS, as the system tells it at `/_local/costs`.
+    pub async fn costs(&self) -> Result<Value> {
+        let response = crate::rest::client().get(format!("{}/_local/costs", self.origin())).send().await?;
         Ok(serde_json::from_str(&response.text().await?)?)
     }
 

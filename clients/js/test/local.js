@@ -76,7 +76,7 @@ export class Local {
   async #run() {
     const [port, kafka, dynamodb] = this.#ports.map(String);
     const log = openSync(this.#log, 'a');
-    const options = ['--no-simulator', '--port', port, '--kafka-port', kafka, '--dynamodb-port', dynamodb];
+    const options = ['--no-simulator', '--limits', 'aws', '--port', port, '--kafka-port', kafka, '--dynamodb-port', dynamodb];
     this.#child = spawn(binary, options, { cwd: workspace, stdio: ['ignore', log, log] });
     // It ends with the tests, however they end.
     process.once('exit', () => this.#child.kill('SIGKILL'));

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cold_start::{self, ColdStart},
     environment::Given,
+    limits::Limits,
     load::{self, Load},
     quarantine::{self, Quarantine},
     signals,
@@ -51,6 +52,9 @@ pub(crate) struct Start {
     /// Port of the embedded DynamoDB
     #[arg(long, value_name = "N", default_value_t = 8000)]
     pub(crate) dynamodb_port: u16,
+    /// What is throttled
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) limits: Limits,
     /// Gives a variable of the functions another value; may be given several times
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) environment: Vec<Given>,

@@ -1,4 +1,9 @@
-//! DynamoDB: the embedded server, and the template's tables on whatever server there is.
+//! DynamoDB: the embedded server, the template's tables on whatever server there is, and the way of functions to it.
+
+mod call;
+mod meter;
+mod proxy;
+mod throughput;
 
 use std::{path::Path, time::Duration};
 
@@ -15,6 +20,13 @@ use aws_sdk_dynamodb::{
 use dynoxide::Database;
 use tokio_util::task::AbortOnDropHandle;
 
+#[cfg(test)]
+pub(crate) use self::throughput::Busiest;
+pub(crate) use self::{
+    meter::{Meter, TableUsage},
+    proxy::{DYNAMODB, router},
+    throughput::Access,
+};
 use crate::{
     listen,
     template::{REGION, Table},

@@ -85,6 +85,7 @@ pub(crate) fn launch(function: &Function, endpoints: &Endpoints, given: &[Given]
         binary: binaries.join(&function.binary),
         environment,
         timeout: function.timeout,
+        memory_mb: function.memory_mb,
         retries: function.retries,
     }
 }

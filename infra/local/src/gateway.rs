@@ -7,6 +7,7 @@ pub(crate) mod connection;
 pub(crate) mod http;
 pub(crate) mod http_event;
 pub(crate) mod management;
+pub(crate) mod meter;
 pub(crate) mod route;
 pub(crate) mod socket;
 pub(crate) mod socket_event;
@@ -32,6 +33,8 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
 pub(crate) enum Failure {
     Failed,
     TimedOut,
+    /// What was asked for is too large for an invocation.
+    TooLarge,
 }
 
 /// Invokes the function behind a route.
@@ -40,6 +43,7 @@ pub(crate) async fn integrate<I: Invoke>(invoker: &I, function: &str, event: &Va
     match tokio::time::timeout(INTEGRATION_TIMEOUT, invocation).await {
         Ok(Ok(answer)) => serde_json::from_slice(&answer).map_err(|_| Failure::Failed),
         Ok(Err(InvokeError::TimedOut)) | Err(_) => Err(Failure::TimedOut),
+        Ok(Err(InvokeError::TooLarge)) => Err(Failure::TooLarge),
         Ok(Err(_)) => Err(Failure::Failed),
     }
 }
@@ -121,6 +125,11 @@ fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 pub(crate) fn message(status: StatusCode, text: &str) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json")];
     (status, headers, json!({"message": text}).to_string()).into_response()
+}
+
+/// As API Gateway answers who asks too often.
+pub(crate) fn too_many_requests() -> Response {
+    message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests")
 }
 
 /// Names and values, of a name that comes more than once what `join` makes of all its values.

@@ -24,6 +24,9 @@ pub(crate) enum InvokeError {
     /// The function took longer than its timeout.
     #[error("the function timed out")]
     TimedOut,
+    /// The payload is more than an invocation carries.
+    #[error("the payload is too large for an invocation")]
+    TooLarge,
     /// The template has no function of this name.
     #[error("there is no such function")]
     Unknown,

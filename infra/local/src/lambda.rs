@@ -22,7 +22,7 @@ use std::{
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::{
@@ -51,6 +51,7 @@ pub(crate) struct Launch {
     pub(crate) binary: PathBuf,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) timeout: Duration,
+    pub(crate) memory_mb: u32,
     /// How often a failed asynchronous invocation is tried again.
     pub(crate) retries: u32,
 }
@@ -94,6 +95,18 @@ pub(crate) struct FunctionStatus {
     started: u64,
     log: PathBuf,
     processes: Vec<ProcessStatus>,
+}
+
+/// What of a function is paid for.
+#[derive(Clone, Debug)]
+pub(crate) struct FunctionUsage {
+    pub(crate) name: String,
+    pub(crate) invocations: u64,
+    /// How long invocations took, those that go on until now.
+    pub(crate) duration: Duration,
+    pub(crate) memory_mb: u32,
+    /// Bytes that it wrote to its log.
+    pub(crate) logged: u64,
 }
 
 /// What a process is doing.
@@ -176,6 +189,18 @@ impl Host {
         self.functions.iter().map(status).collect()
     }
 
+    /// What of each function is paid for.
+    pub(crate) fn usage(&self, now: Instant) -> Vec<FunctionUsage> {
+        let usage = |(name, function): (&String, &Function)| FunctionUsage {
+            name: name.clone(),
+            invocations: function.counts.invocations.load(Ordering::Relaxed),
+            duration: function.pool.invoked().total(now),
+            memory_mb: function.pool.memory_mb(),
+            logged: function.pool.logged(),
+        };
+        self.functions.iter().map(usage).collect()
+    }
+
     /// Takes no more work, kills all processes and waits until they are gone.
     pub(crate) async fn shut_down(&self) {
         self.stop.cancel();
@@ -203,6 +228,9 @@ pub(crate) enum Refused {
 impl Invoke for Host {
     async fn invoke(&self, function: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
         let function = self.functions.get(function).ok_or(InvokeError::Unknown)?;
+        if payload.len() > MAX_PAYLOAD {
+            return Err(InvokeError::TooLarge);
+        }
         let (pool, counts, stop) = (function.pool.clone(), function.counts.clone(), self.stop.clone());
         // A task of its own: who asked may go away (a client that hangs up), the process still has to be given back.
         let work = async move {

@@ -16,6 +16,7 @@ use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use rdkafka::producer::future_producer::Delivery;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 use url::{Host, Url};
@@ -23,6 +24,7 @@ use url::{Host, Url};
 use self::{ledger::Ledger, report::Report, socket::Socket, stages::Stages};
 use crate::{
     clock::now,
+    costs::Costs,
     kafka::{self, PARTITIONS},
     producer::{Outgoing, Producer},
     token::{self, DEFAULT_TENANT, Token},
@@ -91,6 +93,7 @@ pub(crate) async fn run(args: Load) -> anyhow::Result<()> {
         reading.spawn(socket.read(connection, Arc::clone(&ledger)));
     }
 
+    let costs_before: Option<Costs> = told(&args.url, "costs").await;
     let begun = Instant::now();
     let ended = tokio::select! {
         ended = produce(&args, &campaigns, &producer, &ledger) => ended,
@@ -101,14 +104,19 @@ pub(crate) async fn run(args: Load) -> anyhow::Result<()> {
         settle(&ledger).await;
     }
     let measured_over = begun.elapsed();
+    let costs_after: Option<Costs> = told(&args.url, "costs").await;
     reading.abort_all();
     // So that the campaigns do not stay among the active ones of the dashboard.
     let _: Result<_, _> = tokio::time::timeout(SETTLE, producer.send(campaigns.all("completed"))).await;
 
     let arrivals = lock(&ledger).arrivals();
-    let stages = deliveries(&args.url).await.and_then(|deliveries| Stages::new(&arrivals, TOPIC, &deliveries));
+    let stages =
+        told(&args.url, "deliveries").await.and_then(|deliveries: Vec<_>| Stages::new(&arrivals, TOPIC, &deliveries));
     let report = Report::new(&lock(&ledger), args.connections, elapsed, measured_over, stages);
     report.print()?;
+    if let (Some(after), Some(before)) = (costs_after, costs_before) {
+        after.since(&before).print();
+    }
     ended?;
     if report.lost > 0 {
         bail!("{} of {} deliveries were lost", report.lost, report.lost + report.deliveries);
@@ -229,10 +237,10 @@ async fn produce(
     Ok(())
 }
 
-/// What the system of this WebSocket API tells of the batches that it delivered, if it is a local one.
-async fn deliveries(socket: &Url) -> Option<Vec<crate::deliveries::Delivery>> {
+/// What the system of this WebSocket API tells below `/_local`, if it is a local one: the batches that it delivered, or costs.
+async fn told<T: DeserializeOwned>(socket: &Url, what: &str) -> Option<T> {
     let scheme = if socket.scheme() == "wss" { "https" } else { "http" };
-    let url = format!("{scheme}://{}:{}/_local/deliveries", socket.host_str()?, socket.port_or_known_default()?);
+    let url = format!("{scheme}://{}:{}/_local/{what}", socket.host_str()?, socket.port_or_known_default()?);
     reqwest::get(url).await.ok()?.json().await.ok()
 }
 

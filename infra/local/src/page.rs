@@ -1,13 +1,15 @@
-//! The page at `/_local/`: what is where and what functions do. `/_local` says the same as JSON.
+//! The page at `/_local/`: what is where, what functions do and what it would cost. `/_local` and `/_local/costs` say the same
+//! as JSON.
 
 use std::sync::Arc;
 
 use axum::{Json, Router, extract::State, http::header::CONTENT_TYPE, response::Html, routing::get};
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
+    costs::{Bill, Costs},
     deliveries::{Deliveries, Delivery},
     gateway::connection::Connections,
     lambda::Host,
@@ -26,21 +28,22 @@ impl Place {
     }
 }
 
-struct Page {
-    host: Arc<Host>,
-    connections: Connections,
-    places: Vec<Place>,
-    since: Timestamp,
+/// What the page tells of.
+pub(crate) struct Page {
+    pub(crate) host: Arc<Host>,
+    pub(crate) connections: Connections,
+    pub(crate) places: Vec<Place>,
+    pub(crate) bill: Bill,
 }
 
 /// The page itself. Style and script are files of their own, so that no page here needs either within it.
 pub(crate) const STATUS: Html<&str> = Html(include_str!("page/status.html"));
 
 /// Serves the page, what belongs to it, and its JSON.
-pub(crate) fn router(host: Arc<Host>, connections: Connections, places: Vec<Place>, deliveries: Deliveries) -> Router {
-    let page = Page { host, connections, places, since: Timestamp::now() };
+pub(crate) fn router(page: Page, deliveries: Deliveries) -> Router {
     Router::new()
         .route("/_local", get(status))
+        .route("/_local/costs", get(costs))
         .with_state(Arc::new(page))
         .route("/_local/deliveries", get(told).with_state(deliveries))
         .route("/_local/", get(|| async { STATUS }))
@@ -55,9 +58,13 @@ async fn told(State(deliveries): State<Deliveries>) -> Json<Vec<Delivery>> {
     Json(deliveries.all())
 }
 
+async fn costs(State(page): State<Arc<Page>>) -> Json<Costs> {
+    Json(page.bill.costs(&page.host, Instant::now()))
+}
+
 async fn status(State(page): State<Arc<Page>>) -> Json<Value> {
     Json(json!({
-        "since": page.since.to_string(),
+        "since": page.bill.since.to_string(),
         "places": page.places,
         "connections": page.connections.count(),
         "functions": page.host.status(),

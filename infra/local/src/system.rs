@@ -18,10 +18,12 @@ use tokio_util::{
 use crate::{
     binaries,
     cli::Start,
-    clock, console, dashboard,
+    clock, console,
+    costs::Bill,
+    dashboard,
     data::DataFolder,
     deliveries::Deliveries,
-    dynamodb::{self, EmbeddedDynamoDb},
+    dynamodb::{self, DYNAMODB, EmbeddedDynamoDb},
     environment::{self, Endpoints},
     gateway::{
         self, connection::Connections, http::HttpGateway, management, socket::SocketGateway, socket_event::SocketEvents,
@@ -29,7 +31,7 @@ use crate::{
     kafka::{self, EmbeddedBroker, PARTITIONS},
     lambda::{self, Host, Log},
     listen,
-    page::{self, Place},
+    page::{self, Page, Place},
     scheduler, secrets, signals,
     simulate::{self, Simulate},
     template::Template,
@@ -61,6 +63,7 @@ pub(crate) async fn run(start: &Start) -> anyhow::Result<()> {
     console::heading(&format!("ready in {}", console::duration(began.elapsed())));
     system.greet(start)?;
     stop.cancelled().await;
+    system.tell_costs();
     console::line("\n  stopping …");
     system.stop().await;
     Ok(())
@@ -80,6 +83,7 @@ struct System {
     /// What ends by itself once the system is to stop.
     tasks: TaskTracker,
     port: u16,
+    bill: Bill,
     /// What is stopped by being dropped.
     _servers: Vec<AbortOnDropHandle<()>>,
     _kafka: Option<EmbeddedBroker>,
@@ -133,13 +137,18 @@ impl System {
         console::ready("functions", &format!("built ({folder})"), begun.elapsed());
 
         let begun = Instant::now();
-        let host = host(&template, start, epoch(start, data.as_mut())?, port, &dynamodb, &binaries)?;
+        let host = host(&template, start, epoch(start, data.as_mut())?, port, &binaries)?;
         let tasks = TaskTracker::new();
         let apis = apis(&template, port);
         let mut places = apis.clone();
         places.extend([Place::new("Kafka", kafka.clone()), Place::new("DynamoDB", dynamodb.clone())]);
         let deliveries = Deliveries::default();
-        let router = router(&template, &host, port, places, deliveries.clone(), stop, &tasks);
+        let bill = Bill::begin(start.limits, &template.tables);
+        // An address again, for the same reason as functions are told one.
+        let to_dynamodb = dynamodb.replace("//localhost:", "//127.0.0.1:");
+        let to_dynamodb = dynamodb::router(&to_dynamodb, bill.dynamodb.clone())?;
+        let status = Page { host: host.clone(), connections: Connections::default(), places, bill: bill.clone() };
+        let router = router(&template, status, deliveries.clone(), port, stop, &tasks).merge(to_dynamodb);
         let servers = listeners.into_iter().map(|listener| serve(listener, router.clone())).collect();
         if let Err(error) = host.warm().await {
             host.shut_down().await;
@@ -169,7 +178,7 @@ impl System {
             let pace = format!("{CAMPAIGNS} campaigns, {CALLS_PER_SECOND} calls a second");
             console::ready("simulator", &pace, begun.elapsed());
         }
-        Ok(Self { host, tasks, port, _servers: servers, _kafka: broker, _dynamodb: embedded, _data: data })
+        Ok(Self { host, tasks, port, bill, _servers: servers, _kafka: broker, _dynamodb: embedded, _data: data })
     }
 
     /// Says where everything is, and what to try.
@@ -202,6 +211,11 @@ impl System {
         );
         console::heading("Ctrl-C stops everything");
         Ok(())
+    }
+
+    /// Says what it would have cost on AWS.
+    fn tell_costs(&self) {
+        self.bill.costs(&self.host, tokio::time::Instant::now()).print();
     }
 
     async fn stop(self) {
@@ -241,13 +255,12 @@ fn host(
     start: &Start,
     epoch: Option<i64>,
     port: u16,
-    dynamodb: &str,
     binaries: &Path,
 ) -> anyhow::Result<Arc<Host>> {
     // Functions are told an address, not a name: resolving one takes a thread and time.
     let address = format!("127.0.0.1:{port}");
-    let endpoints =
-        Endpoints { gateway: format!("http://{address}"), dynamodb: dynamodb.replace("//localhost:", "//127.0.0.1:") };
+    let gateway = format!("http://{address}");
+    let endpoints = Endpoints { dynamodb: format!("{gateway}{DYNAMODB}"), gateway };
     let mut given: Vec<_> = epoch.map(|epoch| ("TOPIC_EPOCH".to_owned(), epoch.to_string())).into_iter().collect();
     given.extend_from_slice(&start.environment);
     let folder = binaries::workspace().join(logs(port));
@@ -272,16 +285,15 @@ fn apis(template: &Template, port: u16) -> Vec<Place> {
 /// All that answers on the APIs' port.
 fn router(
     template: &Template,
-    host: &Arc<Host>,
-    port: u16,
-    places: Vec<Place>,
+    status: Page,
     deliveries: Deliveries,
+    port: u16,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Router {
     let domain = format!("localhost:{port}");
-    let connections = Connections::default();
-    let pages = page::router(host.clone(), connections.clone(), places, deliveries);
+    let (host, connections, meter) = (status.host.clone(), status.connections.clone(), status.bill.gateway.clone());
+    let pages = page::router(status, deliveries);
     let mut router = lambda::router(host.clone())
         .merge(secrets::router(template.secret.clone()))
         .merge(dashboard::router(port, binaries::workspace(), pages));
@@ -291,15 +303,17 @@ fn router(
             api: api.clone(),
             invoker: host.clone(),
             connections: connections.clone(),
+            meter: meter.clone(),
             stop: stop.clone(),
             tasks: tasks.clone(),
         };
         router = router
-            .merge(management::router(&api.id, &api.stage, connections))
+            .merge(management::router(&api.id, &api.stage, connections, meter.clone()))
             .merge(gateway::socket::router(Arc::new(gateway)));
     }
     if let Some(api) = &template.http_api {
-        router = router.merge(gateway::http::router(HttpGateway { api: api.clone(), invoker: host.clone(), domain }));
+        let gateway = HttpGateway { api: api.clone(), invoker: host, domain, meter };
+        router = router.merge(gateway::http::router(gateway));
     }
     router
 }

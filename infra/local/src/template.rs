@@ -20,7 +20,7 @@ mod yaml;
 
 pub(crate) use self::{
     api::{Cors, HttpApi, HttpRoute, SocketApi},
-    arn::{ACCOUNT, REGION, function_arn, function_name},
+    arn::{ACCOUNT, REGION, function_arn, function_name, table_arn},
     error::TemplateError,
     function::Function,
     secret::Secret,

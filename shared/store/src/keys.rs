@@ -93,14 +93,24 @@ pub(crate) struct Key {
 /// As an error may show it: without the user, who may be a phone number, and without a ticket's digest.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pk.strip_prefix(USER).and_then(|rest| rest.split_once('#')) {
-            Some((tenant, _)) => write!(f, "{USER}{tenant}#…")?,
-            None if self.pk.starts_with(TICKET) => write!(f, "{TICKET}…")?,
-            None => f.write_str(&self.pk)?,
-        }
+        let partition = PartitionKey(&self.pk);
         match self.sk.strip_prefix(USER) {
-            Some(_) => write!(f, " / {USER}…"),
-            None => write!(f, " / {}", self.sk),
+            Some(_) => write!(f, "{partition} / {USER}…"),
+            None => write!(f, "{partition} / {}", self.sk),
+        }
+    }
+}
+
+/// A partition key, which is shown without the user and without a ticket's digest.
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionKey<'a>(pub &'a str);
+
+impl fmt::Display for PartitionKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.strip_prefix(USER).and_then(|rest| rest.split_once('#')) {
+            Some((tenant, _)) => write!(f, "{USER}{tenant}#…"),
+            None if self.0.starts_with(TICKET) => write!(f, "{TICKET}…"),
+            None => f.write_str(self.0),
         }
     }
 }

@@ -39,7 +39,7 @@ pub use connections::{ConnectError, Connection, Connections, Limits, MAX_CONNECT
 pub use directory::{Listed, MAX_LISTED};
 pub use error::StoreError;
 pub use history::{History, HistoryRange};
-pub use keys::{SliceId, SliceKey};
+pub use keys::{PartitionKey, SliceId, SliceKey};
 pub use leases::{Acquired, Announced, HANDOVER, Lease, Leases};
 pub use published::{MAX_PUBLISHED, MAX_PULSE_TENANTS, Pulse};
 pub use quarantine::{Contents, KEPT_BYTES, MAX_KEPT, Omitted, Quarantined};

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::HttpBody as _,
     extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -12,9 +13,14 @@ use axum::{
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
-use super::{Failure, ProxyAnswer, http_event, integrate, message, route};
+use super::{
+    Failure, ProxyAnswer, http_event, integrate, message,
+    meter::{self, Meter},
+    route, too_many_requests,
+};
 use crate::{
     invoke::Invoke,
     template::{Cors, HttpApi},
@@ -29,6 +35,7 @@ pub(crate) struct HttpGateway<I> {
     pub(crate) invoker: Arc<I>,
     /// Where clients think they are: `localhost:4000`.
     pub(crate) domain: String,
+    pub(crate) meter: Arc<Meter>,
 }
 
 /// Serves the API below `/api`.
@@ -55,6 +62,9 @@ async fn handle<I: Invoke>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if !gateway.meter.admit(meter::Request::Rest, Instant::now()) {
+        return too_many_requests();
+    }
     let path = path.map_or_else(|| "/".to_owned(), |Path(path)| format!("/{path}"));
     let source_ip = peer.ip().to_canonical();
     let request = http_event::Request { method, path, query: query.unwrap_or_default(), headers, body, source_ip };
@@ -62,11 +72,15 @@ async fn handle<I: Invoke>(
         return message(StatusCode::NOT_FOUND, "Not Found");
     };
     let event = http_event::event(&gateway.api.id, &gateway.domain, &matched, &request, Timestamp::now());
-    match integrate(&*gateway.invoker, &matched.route.function, &event).await {
+    let response = match integrate(&*gateway.invoker, &matched.route.function, &event).await {
         Ok(answer) => respond(&answer),
         Err(Failure::TimedOut) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        // An HTTP API takes 10 MB and an invocation 6.
+        Err(Failure::TooLarge) => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
         Err(Failure::Failed) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
-    }
+    };
+    gateway.meter.responded(response.body().size_hint().lower());
+    response
 }
 
 /// A function's answer: a response with `statusCode`, or any JSON, which is then the body of a 200.
@@ -133,6 +147,7 @@ mod tests {
             let event: Value = serde_json::from_slice(&payload).unwrap();
             match event["pathParameters"]["thing"].as_str() {
                 Some("crash") => Err(InvokeError::Crashed),
+                Some("large") => Err(InvokeError::TooLarge),
                 Some("slow") => Err(InvokeError::TimedOut),
                 Some("plain") => Ok(Bytes::from(r#"{"any":"json"}"#)),
                 _ => Ok(Bytes::from(
@@ -142,13 +157,17 @@ mod tests {
         }
     }
 
-    async fn send(cors: Option<Cors>, request: axum::http::request::Builder) -> Response {
+    fn api(cors: Option<Cors>, meter: Arc<Meter>) -> Router {
         let route =
             |path: &str| HttpRoute { method: "GET".to_owned(), path: path.to_owned(), function: "f".to_owned() };
         let api = HttpApi { id: "rest".to_owned(), routes: vec![route("/"), route("/{thing}")], cors };
-        let router = router(HttpGateway { api, invoker: Arc::new(Echo), domain: "localhost".to_owned() });
-        let router = router.layer(MockConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
-        router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        let domain = "localhost".to_owned();
+        let router = router(HttpGateway { api, invoker: Arc::new(Echo), domain, meter });
+        router.layer(MockConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))))
+    }
+
+    async fn send(cors: Option<Cors>, request: axum::http::request::Builder) -> Response {
+        api(cors, Arc::default()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     async fn get(path: &str) -> Response {
@@ -174,7 +193,24 @@ mod tests {
     async fn what_api_gateway_says_itself_is_a_message() {
         assert_eq!(answer("/a/b").await, (404, r#"{"message":"Not Found"}"#.to_owned()));
         assert_eq!(answer("/crash").await, (500, r#"{"message":"Internal Server Error"}"#.to_owned()));
+        assert_eq!(answer("/large").await, (413, r#"{"message":"Request Entity Too Large"}"#.to_owned()));
         assert_eq!(answer("/slow").await, (503, r#"{"message":"Service Unavailable"}"#.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn who_asks_too_often_is_told_so_and_a_page_may_read_it() {
+        let meter = Arc::new(meter::tiny(1.0));
+        let api = api(Some(cors_of(&["https://a.example"])), Arc::clone(&meter));
+        let get =
+            || Request::get("/api/plain").header(header::ORIGIN, "https://a.example").body(Body::empty()).unwrap();
+        assert_eq!(api.clone().oneshot(get()).await.unwrap().status(), 200);
+        let refused = api.oneshot(get()).await.unwrap();
+        assert_eq!(refused.status(), 429);
+        assert_eq!(header_of(&refused, header::ACCESS_CONTROL_ALLOW_ORIGIN), "https://a.example");
+        assert_eq!(to_bytes(refused.into_body(), 99).await.unwrap(), r#"{"message":"Too Many Requests"}"#);
+        assert_eq!(meter.throttled(meter::Request::Rest), 1);
+        let answered = r#"{"any":"json"}"#.len() as u64;
+        assert_eq!(meter.usage(), meter::GatewayUsage { messages: 0, requests: 1, bytes_out: answered });
     }
 
     fn cors_of(origins: &[&str]) -> Cors {

@@ -2,20 +2,25 @@
 //!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html>
 
+use std::sync::Arc;
+
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, Path, Request, State, rejection::BytesRejection},
     http::StatusCode,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 use bytes::Bytes;
 use serde_json::json;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{
     connection::{Connections, Unsent},
     is_id,
+    meter::{self, Meter},
 };
 
 /// What stands for `https://{api}.execute-api.{region}.{suffix}/{stage}`: below it come API and stage.
@@ -24,16 +29,35 @@ pub(crate) const EXECUTE_API: &str = "/_aws/execute-api";
 /// The greatest message of a WebSocket API.
 pub(crate) const MAX_MESSAGE: usize = 128 * 1024;
 
+#[derive(Clone)]
+struct Management {
+    connections: Connections,
+    meter: Arc<Meter>,
+}
+
 /// Serves `@connections` of one API and stage.
-pub(crate) fn router(api: &str, stage: &str, connections: Connections) -> Router {
+pub(crate) fn router(api: &str, stage: &str, connections: Connections, meter: Arc<Meter>) -> Router {
+    let throttling = middleware::from_fn_with_state(Arc::clone(&meter), throttle);
     Router::new()
         .route(&format!("{EXECUTE_API}/{api}/{stage}/@connections/{{id}}"), get(describe).post(post).delete(delete))
         .layer(DefaultBodyLimit::max(MAX_MESSAGE))
-        .with_state(connections)
+        .layer(throttling)
+        .with_state(Management { connections, meter })
+}
+
+/// Posts, and whatever else is asked of a connection, share one bucket with all other requests. What is said then is what is
+/// said of a full buffer, too
+/// (<https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/connections-connectionid.html>).
+async fn throttle(State(meter): State<Arc<Meter>>, request: Request, next: Next) -> Response {
+    if meter.admit(meter::Request::Post, Instant::now()) {
+        next.run(request).await
+    } else {
+        refuse(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", "Too Many Requests")
+    }
 }
 
 async fn post(
-    State(connections): State<Connections>,
+    State(Management { connections, meter }): State<Management>,
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -43,8 +67,12 @@ async fn post(
     let Ok(text) = Utf8Bytes::try_from(body) else {
         return refuse(StatusCode::BAD_REQUEST, "BadRequestException", "The message is no text");
     };
+    let bytes = text.len();
     match connections.get(&id).ok_or(Unsent::Gone).and_then(|open| open.send(text)) {
-        Ok(()) => StatusCode::OK.into_response(),
+        Ok(()) => {
+            meter.sent(bytes);
+            StatusCode::OK.into_response()
+        }
         Err(Unsent::Gone) => not_there(&id),
         Err(Unsent::Full) => {
             refuse(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", "The client's buffer is full")
@@ -52,7 +80,7 @@ async fn post(
     }
 }
 
-async fn describe(State(connections): State<Connections>, Path(id): Path<String>) -> Response {
+async fn describe(State(Management { connections, .. }): State<Management>, Path(id): Path<String>) -> Response {
     let Some(open) = connections.get(&id) else { return not_there(&id) };
     let client = &open.client;
     Json(json!({
@@ -63,7 +91,7 @@ async fn describe(State(connections): State<Connections>, Path(id): Path<String>
     .into_response()
 }
 
-async fn delete(State(connections): State<Connections>, Path(id): Path<String>) -> Response {
+async fn delete(State(Management { connections, .. }): State<Management>, Path(id): Path<String>) -> Response {
     if connections.close(&id) { StatusCode::NO_CONTENT.into_response() } else { not_there(&id) }
 }
 
@@ -82,6 +110,9 @@ fn refuse(status: StatusCode, kind: &'static str, message: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use ::gateway::{Gateway, Post as _, PostError};
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
     use axum::{
         body::Body,
         http::{Method, Request},
@@ -93,7 +124,7 @@ mod tests {
     async fn call(connections: &Connections, method: Method, id: &str, body: Vec<u8>) -> (u16, String) {
         let uri = format!("{EXECUTE_API}/api/ws/@connections/{id}");
         let request = Request::builder().method(method).uri(uri).body(Body::from(body)).unwrap();
-        let response = router("api", "ws", connections.clone()).oneshot(request).await.unwrap();
+        let response = router("api", "ws", connections.clone(), Arc::default()).oneshot(request).await.unwrap();
         let kind = response.headers().get("x-amzn-errortype").map(|kind| kind.to_str().unwrap().to_owned());
         (response.status().as_u16(), kind.unwrap_or_default())
     }
@@ -137,6 +168,26 @@ mod tests {
             answers.push(call(&connections, Method::POST, "a", vec![b'x'; MAX_MESSAGE]).await);
         }
         assert_eq!(answers.last(), Some(&(429, "LimitExceededException".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn too_many_posts_are_limited_as_the_publisher_sees_it() {
+        let connections = Connections::default();
+        let (_open, _outgoing) = connections.open(connection::client("a"));
+        let router = router("api", "ws", connections, Arc::new(meter::tiny(1.0)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}{EXECUTE_API}/api/ws", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let credentials = Credentials::new("local", "local", None, None, "local");
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        let gateway = Gateway::new(&sdk, &url);
+        assert_eq!(gateway.post("a", Bytes::from_static(b"hello")).await, Ok(()));
+        assert_eq!(gateway.post("a", Bytes::from_static(b"hello")).await, Err(PostError::Limited));
+        assert_eq!(gateway.close("a").await, Err(PostError::Limited));
     }
 
     #[tokio::test]

@@ -35,8 +35,10 @@ use super::{
     connection::{Client, Connections, Outgoing, Registration},
     integrate,
     management::MAX_MESSAGE,
+    meter::{self, Meter},
     new_id, route,
     socket_event::{SocketEvent, SocketEvents},
+    too_many_requests,
 };
 use crate::{invoke::Invoke, template::SocketApi};
 
@@ -66,6 +68,7 @@ pub(crate) struct SocketGateway<I> {
     pub(crate) events: SocketEvents,
     pub(crate) invoker: Arc<I>,
     pub(crate) connections: Connections,
+    pub(crate) meter: Arc<Meter>,
     /// Closes all connections.
     pub(crate) stop: CancellationToken,
     /// The tasks of all connections.
@@ -85,6 +88,9 @@ async fn handshake<I: Invoke>(
     let Ok(mut response) = create_response_with_body(&request, Body::empty) else {
         return (StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")]).into_response();
     };
+    if !gateway.meter.admit(meter::Request::Handshake, Instant::now()) {
+        return too_many_requests();
+    }
     let user_agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let client = Client {
         connection_id: new_id(),
@@ -178,6 +184,7 @@ impl<I: Invoke> SocketGateway<I> {
             .max_message_size(Some(MAX_MESSAGE));
         let mut socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
         let (open, mut outgoing) = self.connections.open(client.clone());
+        let _connected = self.meter.connected.start();
         let end = Instant::now() + MAX_AGE;
         let mut idle = Instant::now() + MAX_IDLE;
         let mut work: Option<Work> = None;
@@ -193,8 +200,11 @@ impl<I: Invoke> SocketGateway<I> {
                 }
                 answer = async { match work.as_mut() { Some(work) => work.await, None => pending().await } } => {
                     work = None;
-                    if let Some(text) = answer && !send(&mut socket, &open, text).await {
-                        break Ending::Lost;
+                    if let Some(text) = answer {
+                        self.meter.sent(text.len());
+                        if !send(&mut socket, &open, text).await {
+                            break Ending::Lost;
+                        }
                     }
                 }
                 // One message at a time: a client's requests are answered in their order.
@@ -228,11 +238,14 @@ impl<I: Invoke> SocketGateway<I> {
 
     /// What is to be done for a message.
     fn message<'a>(&'a self, client: &'a Client, text: &str) -> Work<'a> {
+        // In the form of what a message without a route is told. AWS's documentation does not say how it tells this.
+        if !self.meter.admit(meter::Request::Message, Instant::now()) {
+            return refuse(client, "Too Many Requests");
+        }
+        self.meter.received(text.len());
         let Some((key, route)) = route::of_message(&self.api, text).and_then(|key| self.api.routes.get_key_value(key))
         else {
-            let forbidden =
-                json!({"message": "Forbidden", "connectionId": client.connection_id, "requestId": new_id()});
-            return async move { Some(forbidden.to_string().into()) }.boxed();
+            return refuse(client, "Forbidden");
         };
         let event = self.events.message(key, client, text, Timestamp::now());
         let work = async move {
@@ -244,6 +257,12 @@ impl<I: Invoke> SocketGateway<I> {
         };
         work.boxed()
     }
+}
+
+/// What API Gateway itself says to a message.
+fn refuse<'a>(client: &Client, why: &str) -> Work<'a> {
+    let refusal = json!({"message": why, "connectionId": client.connection_id, "requestId": new_id()});
+    async move { Some(refusal.to_string().into()) }.boxed()
 }
 
 /// The text that a function's answer holds for the client.

@@ -4,7 +4,10 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{
@@ -29,6 +32,7 @@ pub(crate) struct Log {
     verbose: bool,
     file: Arc<Mutex<(File, u64)>>,
     last: Arc<Mutex<String>>,
+    written: Arc<AtomicU64>,
 }
 
 impl Log {
@@ -37,12 +41,17 @@ impl Log {
         fs::create_dir_all(folder)?;
         let path = folder.join(format!("{function}.log"));
         let file = Arc::new(Mutex::new((File::create(&path)?, 0)));
-        Ok(Self { function: function.to_owned(), path, verbose, file, last: Arc::default() })
+        Ok(Self { function: function.to_owned(), path, verbose, file, last: Arc::default(), written: Arc::default() })
     }
 
     /// The last line that was written.
     pub(super) fn last_line(&self) -> String {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many bytes were written in all.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -77,6 +86,7 @@ impl Log {
                         console::function_line(&self.function, text.trim_end());
                     }
                     text.trim().clone_into(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner));
+                    self.written.fetch_add(line.len() as u64, Ordering::Relaxed);
                     // A full disk must not end the function.
                     let _ = self.write(&line);
                 }

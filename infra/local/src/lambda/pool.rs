@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::{Launch, Log, ProcessStatus, Started, process::Process};
-use crate::{console, invoke::InvokeError};
+use crate::{console, invoke::InvokeError, stopwatch::Stopwatch};
 
 /// A function runs at most this many invocations at a time, each in a process of its own; more wait. Each process takes
 /// some 20 MB, there are several functions, and more processes than cores make none of them faster.
@@ -26,6 +26,9 @@ pub(super) struct Pool {
     /// Where processes find the Runtime API, but for their number.
     api: String,
     permits: Semaphore,
+    /// How long invocations take. Lambda bills the start of a process as well, which is left out here: it takes some
+    /// milliseconds, and a process is started for thousands of invocations.
+    invoked: Stopwatch,
     processes: Mutex<Processes>,
 }
 
@@ -39,7 +42,14 @@ struct Processes {
 
 impl Pool {
     pub(super) fn new(launch: Launch, log: Log, api: String) -> Self {
-        Self { launch, log, api, permits: Semaphore::new(MAX_PROCESSES), processes: Mutex::default() }
+        Self {
+            launch,
+            log,
+            api,
+            permits: Semaphore::new(MAX_PROCESSES),
+            invoked: Stopwatch::default(),
+            processes: Mutex::default(),
+        }
     }
 
     /// Runs an invocation in a free process, or in a new one.
@@ -51,7 +61,9 @@ impl Pool {
             console::warn(&self.not_started(&error));
             return Err(error);
         }
+        let lap = self.invoked.start();
         let outcome = process.invoke(payload, self.launch.timeout).await;
+        drop(lap);
         self.give_back(id, &process);
         outcome
     }
@@ -133,6 +145,18 @@ impl Pool {
 
     pub(super) fn started(&self) -> u64 {
         self.processes().started
+    }
+
+    pub(super) fn invoked(&self) -> &Stopwatch {
+        &self.invoked
+    }
+
+    pub(super) fn memory_mb(&self) -> u32 {
+        self.launch.memory_mb
+    }
+
+    pub(super) fn logged(&self) -> u64 {
+        self.log.written()
     }
 
     pub(super) fn log(&self) -> &Path {

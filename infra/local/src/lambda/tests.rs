@@ -55,6 +55,7 @@ impl Running {
             ("PATH", "/usr/bin:/bin"),
         ];
         let launch = Launch {
+            memory_mb: 128,
             name: "work".to_owned(),
             binary,
             environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),

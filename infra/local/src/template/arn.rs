@@ -18,3 +18,8 @@ pub(crate) fn function_name(name_or_arn: &str) -> &str {
     let name = name_or_arn.split_once(":function:").map_or(name_or_arn, |(_, name)| name);
     name.split(':').next().unwrap_or(name)
 }
+
+/// The ARN of a table by its name.
+pub(crate) fn table_arn(name: &str) -> String {
+    format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}")
+}

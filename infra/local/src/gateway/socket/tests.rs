@@ -63,6 +63,10 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
+        Self::metered(Arc::default()).await
+    }
+
+    async fn metered(meter: Arc<Meter>) -> Self {
         let route = |answers| SocketRoute { function: "f".to_owned(), answers };
         let routes = [("$connect", false), ("$disconnect", false), ("$default", true), ("silent", false)];
         let api = SocketApi {
@@ -77,6 +81,7 @@ impl Running {
         let seen_during_connect = Mutex::default();
         let functions = Arc::new(Functions { connections: connections.clone(), events: sender, seen_during_connect });
         let gateway = SocketGateway {
+            meter,
             events: SocketEvents::new(&api, "localhost".to_owned()),
             api,
             invoker: functions.clone(),
@@ -141,6 +146,24 @@ async fn close_code(socket: &mut Socket) -> u16 {
             return frame.unwrap().code.into();
         }
     }
+}
+
+#[tokio::test]
+async fn too_many_handshakes_and_messages_are_refused_and_what_is_carried_is_counted() {
+    let meter = Arc::new(meter::tiny(2.0));
+    let mut running = Running::metered(meter.clone()).await;
+    let (mut socket, id) = running.open().await;
+    let Err(Error::Http(response)) = connect_async(&running.url).await else { panic!() };
+    assert_eq!(response.status(), 429);
+    for _ in 0..2 {
+        socket.send(Message::text("hello")).await.unwrap();
+    }
+    assert_eq!(text(&mut socket).await, "hello");
+    let refusal: Value = serde_json::from_str(&text(&mut socket).await).unwrap();
+    assert_eq!((&refusal["message"], &refusal["connectionId"]), (&json!("Too Many Requests"), &json!(id)));
+    assert_eq!(meter::Request::ALL.map(|request| meter.throttled(request)), [1, 0, 0, 1]);
+    assert_eq!(meter.usage().messages, 3, "one came, two went");
+    assert!(meter.connected.total(Instant::now()) > Duration::ZERO);
 }
 
 #[tokio::test]
