@@ -50,12 +50,16 @@ impl ListAnswer {
         Self { rejected, is_batch, views: HashMap::new() }
     }
 
-    /// These are more than the connection may watch. What was read of them is not shown.
-    pub(crate) fn reject(&mut self, beyond: &[ChannelId]) {
-        for channel in beyond {
-            self.views.remove(channel);
-            let rejection = Rejection::of("subscribe", ErrorCode::TooManySubscriptions);
-            self.rejected.push(rejection.for_channel(channel));
+    /// A channel is not followed. What was read of it is not shown.
+    pub(crate) fn reject(&mut self, channel: &ChannelId, code: ErrorCode) {
+        self.views.remove(channel);
+        self.rejected.push(Rejection::of("subscribe", code).for_channel(channel));
+    }
+
+    /// None of these is followed.
+    pub(crate) fn reject_all(&mut self, channels: &[ChannelId], code: ErrorCode) {
+        for channel in channels {
+            self.reject(channel, code);
         }
     }
 

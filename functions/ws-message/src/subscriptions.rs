@@ -52,23 +52,13 @@ impl Dispatcher {
         is_within.then_some(channel).ok_or(ErrorCode::UnknownChannel)
     }
 
-    /// The channel, if the connection may watch it.
-    fn permitted<'a>(&self, session: &Session<'_>, channel: &'a ChannelId) -> Result<&'a ChannelId, ErrorCode> {
-        let principal = &session.connection.principal;
-        if auth::allows(principal, Action::Read(channel)) {
-            Ok(channel)
-        } else {
-            Err(admission::deny(principal, Some(channel), session.source_ip))
-        }
-    }
-
     async fn subscribe_to_one(
         &self,
         session: &Session<'_>,
         channel: &ChannelId,
         terms: Terms,
     ) -> Result<String, ErrorCode> {
-        self.permitted(session, channel)?;
+        check_permitted(session, channel)?;
         if let ChannelId::All(_) = channel {
             // Its views are too many for one message; the publisher sends each by itself, from its next tick on.
             self.watch(session, channel, "", terms).await?;
@@ -116,19 +106,19 @@ impl Dispatcher {
         self.waker.wake_unless_leased(self.connections.shard_of(&session.connection.id), session.now).await;
     }
 
-    /// Of a list, the channels that there are here and that the connection may `follow`; and the others, each with why not.
+    /// Of a list, the channels that there are here and that pass the `check`; and the others, each with why not.
     fn sort(
         &self,
         list: &ChannelList,
         action: &str,
-        follow: impl Fn(&ChannelId) -> Result<(), ErrorCode>,
+        check: impl Fn(&ChannelId) -> Result<(), ErrorCode>,
     ) -> (Vec<ChannelId>, Vec<Rejection>) {
         let reject = |code, channel: &str| Rejection::of(action, code).for_channel(channel);
         let mut rejected: Vec<Rejection> =
             list.unknown.iter().map(|name| reject(ErrorCode::UnknownChannel, name)).collect();
         let mut channels = Vec::new();
         for channel in &list.channels {
-            match self.within(channel).and_then(&follow) {
+            match self.within(channel).and_then(&check) {
                 Ok(()) => channels.push(channel.clone()),
                 Err(code) => rejected.push(reject(code, &channel.to_string())),
             }
@@ -143,22 +133,22 @@ impl Dispatcher {
         terms: Terms,
     ) -> Result<Answer, ErrorCode> {
         let known = &session.connection;
-        let follow = |channel: &ChannelId| self.permitted(session, channel).map(drop);
-        let (mut channels, rejected) = self.sort(list, "subscribe", follow);
+        let (mut channels, rejected) = self.sort(list, "subscribe", |channel| check_permitted(session, channel));
         // Known before anything is read for them.
         let mut beyond = known.beyond(&channels, terms.max);
         channels.retain(|channel| !beyond.contains(channel));
 
         let mut answer = ListAnswer::new(rejected, known.batch || terms.batch);
-        answer.reject(&beyond);
+        answer.reject_all(&beyond, ErrorCode::TooManySubscriptions);
         // Read before the connection watches, as for one channel.
-        self.read(session, &channels, &mut answer).await?;
+        let unread = self.read(session, &channels, &mut answer).await?;
+        channels.retain(|channel| !unread.contains(channel));
         let answered: Vec<_> = channels.iter().map(|channel| (channel.clone(), answer.answered(channel))).collect();
         if !answered.is_empty() {
             // More than were thought to be, where another message of the same connection came in between.
             let late = self.connections.subscribe_all(known, &answered, terms).await.map_err(refused)?;
             channels.retain(|channel| !late.contains(channel));
-            answer.reject(&late);
+            answer.reject_all(&late, ErrorCode::TooManySubscriptions);
             beyond.extend(late);
         }
         for channel in &channels {
@@ -174,26 +164,32 @@ impl Dispatcher {
         Ok(answer.into_answer(&channels, session.now))
     }
 
-    /// Reads views in the order of the channels, as many as the answer has room for.
+    /// Reads views in the order of the channels, as many as the answer has room for. Returns the channels whose view cannot
+    /// be had, whenever it is asked for: one that is broken must not hide the others. An error where nothing answers.
     async fn read(
         &self,
         session: &Session<'_>,
         channels: &[ChannelId],
         answer: &mut ListAnswer,
-    ) -> Result<(), ErrorCode> {
-        let Some(mut room) = answer.room(channels, session.now) else { return Ok(()) };
+    ) -> Result<Vec<ChannelId>, ErrorCode> {
+        let mut unread = Vec::new();
+        let Some(mut room) = answer.room(channels, session.now) else { return Ok(unread) };
         let readable = channels.iter().filter(|channel| !is_collection(channel)).cloned();
         let mut reads = stream::iter(readable)
             .map(|channel| async move { (self.view(session, &channel).await, channel) })
             .buffered(READ_AHEAD);
         while let Some((view, channel)) = reads.next().await {
-            let view = view?;
-            if !room.take(view.message.len()) {
-                break;
+            match view {
+                Ok(view) if room.take(view.message.len()) => answer.show(channel, view),
+                Ok(_) => break,
+                Err(ErrorCode::Unavailable) => return Err(ErrorCode::Unavailable),
+                Err(code) => {
+                    answer.reject(&channel, code);
+                    unread.push(channel);
+                }
             }
-            answer.show(channel, view);
         }
-        Ok(())
+        Ok(unread)
     }
 
     async fn unsubscribe_from_all(&self, session: &Session<'_>, list: &ChannelList) -> Result<Answer, ErrorCode> {
@@ -207,6 +203,15 @@ impl Dispatcher {
         let done = channels.iter().map(|channel| unsubscribed(channel, session.now));
         Ok(Answer::Batch(errors.chain(done).collect()))
     }
+}
+
+/// Refuses a channel that the connection may not watch.
+fn check_permitted(session: &Session<'_>, channel: &ChannelId) -> Result<(), ErrorCode> {
+    let principal = &session.connection.principal;
+    if auth::allows(principal, Action::Read(channel)) {
+        return Ok(());
+    }
+    Err(admission::deny(principal, Some(channel), session.source_ip))
 }
 
 fn refused(error: SubscribeError) -> ErrorCode {

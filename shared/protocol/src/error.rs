@@ -164,7 +164,7 @@ impl Rejection {
 
     /// The same of one channel of a list.
     #[must_use]
-    pub fn for_channel(self, channel: impl ToString) -> Self {
+    pub fn for_channel(self, channel: &(impl ToString + ?Sized)) -> Self {
         Self { channel: Some(channel.to_string()), ..self }
     }
 }

@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn an_error_of_a_list_names_its_channel() {
-        let rejection = Rejection::of("subscribe", ErrorCode::Forbidden).for_channel(ChannelId::system());
+        let rejection = Rejection::of("subscribe", ErrorCode::Forbidden).for_channel(&ChannelId::system());
         let expected = r#"{"type":"error","data":{"code":"forbidden","message":"The token does not permit this.","action":"subscribe","channel":"system"},"timestamp":"2026-01-15T10:30:00.120Z"}"#;
         assert_eq!(error_message(&rejection, now()), expected);
     }

@@ -145,3 +145,16 @@ async fn who_takes_batches_hears_of_each_channel_that_it_leaves() {
     assert_eq!(answer(&dispatcher, PING).await["type"], "pong", "what is no list is answered as ever");
     assert_eq!(answer(&dispatcher, SUBSCRIBE).await["type"], "metrics_update");
 }
+
+#[tokio::test]
+async fn a_channel_that_cannot_be_read_hides_none_of_its_list() {
+    let table = TestTable::create().await;
+    let dispatcher = dispatcher(&table, &connection()).await;
+    let call = json!({ "eventType": "call_initiated", "campaignId": "broken", "callId": "k" });
+    fold(&table, "campaign.events.v1", &call).await;
+    table.set("acme#campaign:broken", "slice#1#campaign.events.v1#0", "version", testing::s("none")).await;
+    let messages = messages(&answer(&dispatcher, &subscribe(&["campaign:a", "campaign:broken"], true)).await);
+    let expected = [["error", "campaign:broken", "internal"], ["metrics_update", "campaign:a", ""]];
+    assert_eq!(summary(&messages), expected);
+    assert_eq!(watched(&dispatcher).await, ["campaign:a"]);
+}
