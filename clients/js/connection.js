@@ -1,11 +1,14 @@
 import { Backoff } from './backoff.js';
 import { Alarm } from './clock.js';
 import { asFailure, Failure } from './failure.js';
-import { Socket } from './socket.js';
+import { BATCH, Socket } from './socket.js';
 import { expiry } from './token.js';
 
-/** What the server speaks. A browser that offers a subprotocol wants one to be chosen; the server chooses this. */
-const SUBPROTOCOL = 'livefold.v1';
+/**
+ * What we speak, in the order of preference. A browser that offers a subprotocol wants one to be chosen: a server that knows
+ * batches chooses them, an older one the other.
+ */
+const SUBPROTOCOLS = [BATCH, 'livefold.v1'];
 
 /** A token that could not be renewed is tried again after half of what is left of it, but not sooner, in milliseconds. */
 const RENEWAL_PAUSE = 1_000;
@@ -125,7 +128,7 @@ export class Connection {
 
   /** Asks for the view of every channel again. */
   askAll() {
-    for (const channel of this.#channels) this.#current?.ask(channel);
+    this.#current?.ask(this.#channels);
   }
 
   /** @param {string} [given] a token that was just asked for */
@@ -173,7 +176,7 @@ export class Connection {
   #open(WebSocket, token, ticket) {
     const url = new URL(this.#setup.url);
     if (ticket !== null) url.searchParams.set('ticket', ticket);
-    const protocols = ticket !== null ? [SUBPROTOCOL] : [SUBPROTOCOL, `bearer.${token}`];
+    const protocols = ticket !== null ? SUBPROTOCOLS : [...SUBPROTOCOLS, `bearer.${token}`];
     const isQuiet = this.#hasWatched;
     /** @type {Socket} */
     const socket = new Socket({ ...this.#setup, WebSocket, url: url.href, protocols, token, isQuiet }, {

@@ -70,6 +70,8 @@ export interface Clock {
 /** What of a WebSocket is used. */
 export interface WebSocketLike {
   readonly readyState: number;
+  /** The subprotocol that the server chose. */
+  readonly protocol?: string;
   send(data: string): void;
   close(): void;
   addEventListener(type: 'open' | 'message' | 'close' | 'error', listener: (event: any) => void): void;
@@ -173,10 +175,12 @@ export interface LiveDashboardData {
   }>;
 }
 
-/** A message as the server sent it. */
+/** A message as the server sent it, alone or with others in a frame. */
 export interface Message {
   type: string;
   channel?: string;
+  /** In `subscribed`, the channels whose views follow. */
+  channels?: string[];
   data?: unknown;
   timestamp: string;
   cursor?: string;

@@ -1,5 +1,7 @@
 import { Alarm } from './clock.js';
 import { Failure } from './failure.js';
+import { messagesOf } from './frame.js';
+import { lists } from './lists.js';
 
 /** @typedef {import('./livefold.js').Message} Message */
 
@@ -22,6 +24,9 @@ import { Failure } from './failure.js';
  * @property {(failure: Failure) => void} trouble something failed, and the socket stays
  * @property {(failure: Failure) => void} end nothing more comes; the last call
  */
+
+/** The subprotocol of a server that sends several messages in one frame, and takes lists of channels. */
+export const BATCH = 'livefold.batch';
 
 /** `WebSocket.OPEN`. */
 const OPEN = 1;
@@ -116,13 +121,13 @@ export class Socket {
   }
 
   /**
-   * Asks for a channel's view again, which `subscribe` is answered with.
-   * @param {string} channel
+   * Asks for the views of channels again, which `subscribe` is answered with.
+   * @param {Iterable<string>} channels
    */
-  ask(channel) {
-    if (!this.isOpen || !this.#wanted.has(channel)) return;
-    this.#subscriptions.set(channel, 'asked');
-    this.#send({ action: 'subscribe', channel });
+  ask(channels) {
+    const wanted = [...channels].filter((channel) => this.#wanted.has(channel));
+    if (!this.isOpen || wanted.length === 0) return;
+    this.#subscribe(wanted);
     this.#awaitAnswers();
   }
 
@@ -233,17 +238,23 @@ export class Socket {
     if (this.isOver) return;
     this.#heardAt = this.#clock.now();
     this.#isProbing = false;
-    const message = parse(text);
-    if (!message) {
-      this.#listeners.trouble(new Failure('invalid_answer', 'A message is not one of Livefold\'s.'));
-      return;
+    for (const message of messagesOf(text)) {
+      if (message instanceof Failure) this.#listeners.trouble(message);
+      else this.#take(message);
+      if (this.isOver) return;
     }
+  }
+
+  /** @param {Message} message */
+  #take(message) {
     this.#listeners.message(message);
     if (this.isOver) return;
     if (message.type === 'error') this.#refused(message);
     else if (message.type === 'authenticated') this.#authenticated(message);
     // API Gateway runs requests side by side: this one may have overtaken a `subscribe` that was sent after it.
-    else if (message.type === 'unsubscribed') this.ask(String(message.channel));
+    else if (message.type === 'unsubscribed') this.ask([String(message.channel)]);
+    // Of a long list some views follow later.
+    else if (message.type === 'subscribed') for (const channel of message.channels ?? [message.channel]) this.#answered(String(channel), 'held');
     else if (message.channel) this.#answered(message.channel, 'held');
   }
 
@@ -301,15 +312,26 @@ export class Socket {
   #reconcile() {
     const dropped = [...this.#subscriptions.keys()].filter((channel) => !this.#wanted.has(channel));
     const added = [...this.#wanted].filter((channel) => !this.#subscriptions.has(channel));
-    for (const channel of added) {
-      this.#subscriptions.set(channel, 'asked');
-      this.#send({ action: 'subscribe', channel });
-    }
-    for (const channel of dropped) {
-      this.#subscriptions.delete(channel);
-      this.#send({ action: 'unsubscribe', channel });
-    }
+    this.#subscribe(added);
+    for (const channel of dropped) this.#subscriptions.delete(channel);
+    this.#sendOf('unsubscribe', dropped);
     this.#awaitAnswers();
+  }
+
+  /** @param {string[]} channels */
+  #subscribe(channels) {
+    for (const channel of channels) this.#subscriptions.set(channel, 'asked');
+    this.#sendOf('subscribe', channels);
+  }
+
+  /**
+   * Says something of channels: at once, where the server takes lists.
+   * @param {'subscribe' | 'unsubscribe'} action
+   * @param {string[]} channels
+   */
+  #sendOf(action, channels) {
+    const all = this.#socket.protocol === BATCH ? lists(channels) : channels.map((channel) => [channel]);
+    for (const list of all) this.#send(list.length === 1 ? { action, channel: list[0] } : { action, channels: list });
   }
 
   /**
@@ -344,21 +366,5 @@ export class Socket {
 
   #asked() {
     return [...this.#subscriptions.keys()].filter((channel) => this.#subscriptions.get(channel) === 'asked');
-  }
-}
-
-/**
- * @param {unknown} text
- * @returns {Message | null}
- */
-function parse(text) {
-  try {
-    const message = JSON.parse(String(text));
-    if (typeof message?.type === 'string') return message;
-    // What API Gateway says when a function failed.
-    if (typeof message?.message !== 'string') return null;
-    return { type: 'error', data: { code: 'internal', message: 'The server failed.' }, timestamp: '' };
-  } catch {
-    return null;
   }
 }

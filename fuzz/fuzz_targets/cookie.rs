@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use auth::{Credential, Origins, AuthRequest, AuthRequestError, SUBPROTOCOL, Source};
+use auth::{AuthRequest, AuthRequestError, BATCH_SUBPROTOCOL, Credential, Origins, SUBPROTOCOL, Source};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
 
@@ -63,10 +63,11 @@ fuzz_target!(|input: &[u8]| {
 
 /// What was found stands where it is said to, once, and is not shown.
 fn check(presented: &AuthRequest<'_>, headers: &HeaderMap, query: &[(&str, &str)]) {
-    if presented.subprotocol.is_some() {
-        assert_eq!(presented.subprotocol, Some(SUBPROTOCOL));
+    assert_eq!(presented.asks_for_batch(), presented.subprotocol == Some(BATCH_SUBPROTOCOL));
+    if let Some(chosen) = presented.subprotocol {
+        assert!([SUBPROTOCOL, BATCH_SUBPROTOCOL].contains(&chosen));
         let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-        assert!(offered.filter_map(|line| line.to_str().ok()).any(|line| line.contains(SUBPROTOCOL)), "not offered");
+        assert!(offered.filter_map(|line| line.to_str().ok()).any(|line| line.contains(chosen)), "not offered");
     }
     let Some((source, credential)) = presented.credential else { return };
     let (Credential::Token(text) | Credential::Ticket(text)) = credential;

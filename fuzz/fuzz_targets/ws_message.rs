@@ -2,9 +2,11 @@
 
 #![no_main]
 
+use std::collections::HashSet;
+
 use libfuzzer_sys::fuzz_target;
 use projections::Timestamp;
-use protocol::{ClientMessage, ErrorCode, MAX_MESSAGE_BYTES, Rejection, error_message};
+use protocol::{ClientMessage, ErrorCode, MAX_LISTED, MAX_MESSAGE_BYTES, Named, Rejection, error_message};
 use serde_json::{Value, json};
 
 const ACTIONS: [&str; 4] = ["subscribe", "unsubscribe", "ping", "authenticate"];
@@ -34,13 +36,11 @@ fn check(input: &str, message: &ClientMessage) {
     assert!(said.is_object());
     assert_eq!(said["action"], message.action());
     let again = match message {
-        ClientMessage::Subscribe(channel) | ClientMessage::Unsubscribe(channel) => {
-            let name = channel.to_string();
-            let as_campaign = || said["campaignId"].as_str().map(|id| format!("campaign:{id}"));
-            assert!(said["channel"] == name || (said["channel"].is_null() && as_campaign() == Some(name.clone())));
-            assert!(said["campaignId"].is_null() || as_campaign() == Some(name.clone()));
-            json!({"action": message.action(), "channel": name})
+        ClientMessage::Subscribe { named, batch } => {
+            assert_eq!(said["batch"].as_bool().unwrap_or_default(), *batch);
+            again(&said, message.action(), named, *batch)
         }
+        ClientMessage::Unsubscribe(named) => again(&said, message.action(), named, false),
         ClientMessage::Ping => json!({"action": "ping"}),
         ClientMessage::Authenticate(token) => {
             assert_eq!(said["token"], **token);
@@ -52,6 +52,29 @@ fn check(input: &str, message: &ClientMessage) {
     let again = again.to_string();
     // Escapes may make it longer than it came.
     assert_eq!(ClientMessage::parse(&again, usize::MAX).as_ref(), Ok(message));
+}
+
+/// The message that names the same channels, which are those that were said.
+fn again(said: &Value, action: &str, named: &Named, batch: bool) -> Value {
+    match named {
+        Named::One(channel) => {
+            let name = channel.to_string();
+            let as_campaign = || said["campaignId"].as_str().map(|id| format!("campaign:{id}"));
+            assert!(said["channel"] == name || (said["channel"].is_null() && as_campaign() == Some(name.clone())));
+            assert!(said["campaignId"].is_null() || as_campaign() == Some(name.clone()));
+            assert!(said["channels"].is_null());
+            json!({"action": action, "channel": name, "batch": batch})
+        }
+        Named::List(list) => {
+            assert!(said["channel"].is_null() && said["campaignId"].is_null());
+            let names: Vec<String> =
+                list.channels.iter().map(ToString::to_string).chain(list.unknown.iter().cloned()).collect();
+            let said: HashSet<&str> = said["channels"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            assert_eq!(names.iter().map(String::as_str).collect::<HashSet<_>>(), said);
+            assert!(names.len() == said.len() && (1..=MAX_LISTED).contains(&names.len()), "each of them once");
+            json!({"action": action, "channels": names, "batch": batch})
+        }
+    }
 }
 
 /// The client is told a code, and nothing of what it has sent but an action that is ours.

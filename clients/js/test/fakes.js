@@ -46,6 +46,8 @@ export class FakeServer {
   sockets = [];
   /** Answers each action by itself where it can. */
   isHelpful = true;
+  /** The subprotocol that it chooses. */
+  protocol = 'livefold.v1';
 
   constructor(clock) {
     this.clock = clock;
@@ -85,8 +87,11 @@ class FakeSocket extends EventTarget {
     const message = JSON.parse(text);
     this.sent.push(message);
     if (!this.server.isHelpful) return;
-    const { action, channel } = message;
+    const { action, channel, channels } = message;
     if (action === 'ping') this.say({ type: 'pong' });
+    if (action === 'subscribe' && channels) this.batch(...channels.map((of) => this.viewOf(of, '0.', {})));
+    if (action === 'unsubscribe' && channels) this.batch(...channels.map((of) => ({ type: 'unsubscribed', channel: of })));
+    if (channels) return;
     if (action === 'subscribe') this.view(channel, '0.', {});
     if (action === 'unsubscribe') this.say({ type: 'unsubscribed', channel });
   }
@@ -97,6 +102,7 @@ class FakeSocket extends EventTarget {
 
   accept() {
     this.readyState = 1;
+    this.protocol = this.server.protocol;
     this.dispatchEvent(new Event('open'));
   }
 
@@ -112,8 +118,17 @@ class FakeSocket extends EventTarget {
     this.dispatchEvent(Object.assign(new Event('message'), { data: text }));
   }
 
-  view(channel, cursor, data, timestamp = this.server.timestamp) {
-    this.say({ type: 'metrics_update', channel, cursor, data, timestamp });
+  /** Says several messages in one frame. */
+  batch(...messages) {
+    this.say({ type: 'batch', messages });
+  }
+
+  viewOf(channel, cursor, data, timestamp = this.server.timestamp) {
+    return { type: 'metrics_update', channel, cursor, data, timestamp };
+  }
+
+  view(channel, cursor, data, timestamp) {
+    this.say(this.viewOf(channel, cursor, data, timestamp));
   }
 
   error(code, action) {

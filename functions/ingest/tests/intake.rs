@@ -203,8 +203,8 @@ async fn a_batch_of_which_one_write_failed_is_not_acknowledged_and_counts_once_w
 async fn a_channel_is_listed_by_the_container_that_takes_over_from_one_killed_before_it_could() {
     let memory = Memory::default();
     let batch = [call(0, 1, "a", "call_queued")];
-    // Read and write succeed, the description does not arrive.
-    memory.state().faults = vec![None, None, Some(Fault::Before)];
+    // Reading, history and slice succeed, the description does not arrive.
+    memory.state().faults = vec![None, None, None, Some(Fault::Before)];
     take(&intake(&memory), &batch).await.unwrap_err();
     assert!(memory.state().directory.is_empty());
     let taken = take(&intake(&memory), &batch).await.unwrap();
@@ -251,8 +251,8 @@ async fn when_a_topic_was_last_heard_of_is_noted_but_no_batch_fails_over_it() {
     take(&intake, &[call(0, 1, "a", "call_queued")]).await.unwrap();
     assert_eq!(memory.state().notes[&(acme(), TOPIC.to_owned())], now());
     let later = now().plus(std::time::Duration::from_secs(2));
-    // The write succeeds, the note does not.
-    memory.state().faults = vec![None, Some(Fault::Before)];
+    // History and slice succeed, the note does not.
+    memory.state().faults = vec![None, None, Some(Fault::Before)];
     intake.take(&msk_event(&[call(0, 2, "a", "call_queued")]), later).await.unwrap();
 }
 

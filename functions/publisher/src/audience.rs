@@ -81,6 +81,7 @@ impl Audience {
             .map(|(id, watcher)| Parcel {
                 connection: id.clone(),
                 until: watcher.until.clone(),
+                batches: watcher.batches,
                 messages: watcher.take(board, rosters, is_overview, now),
             })
             .filter(|parcel| !parcel.messages.is_empty())

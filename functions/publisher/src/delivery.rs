@@ -1,6 +1,7 @@
 //! Messages on their way to one connection.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -14,7 +15,10 @@ use projections::Timestamp;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use crate::board::{Notice, Place};
+use crate::{
+    board::{Notice, Place},
+    frame::Frame,
+};
 
 /// A message to a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +50,8 @@ pub(crate) struct Parcel {
     pub(crate) connection: String,
     /// Until when.
     pub(crate) until: Until,
+    /// Whether it takes several messages in one frame.
+    pub(crate) batches: bool,
     /// What: notices first, then views.
     pub(crate) messages: Vec<Message>,
 }
@@ -59,9 +65,9 @@ pub(crate) struct Receipt {
     pub(crate) got: Vec<(Place, u64)>,
     /// The notices that did not arrive, oldest first.
     pub(crate) unsent: Vec<Notice>,
-    /// How many messages arrived, views and notices.
+    /// How many frames arrived.
     pub(crate) posted: u64,
-    /// How many messages are larger than the API carries. They never will arrive.
+    /// How many frames are larger than the API carries. They never will arrive.
     pub(crate) too_large: u64,
     /// How long each view that arrived had been due by then.
     pub(crate) latencies: Vec<Duration>,
@@ -74,6 +80,16 @@ pub(crate) struct Receipt {
 #[derive(Clone, Debug)]
 pub(crate) struct Until(Arc<AtomicI64>);
 
+impl Message {
+    /// The message as it is sent.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Notice(notice) => &notice.message,
+            Self::View(view) => &view.message,
+        }
+    }
+}
+
 impl Receipt {
     /// Nothing has become of the messages to this connection yet.
     pub(crate) fn to(connection: String) -> Self {
@@ -85,6 +101,14 @@ impl Receipt {
             too_large: 0,
             latencies: Vec::new(),
             end: Ok(()),
+        }
+    }
+
+    fn note_arrival(&mut self, frame: Frame, now: Timestamp) {
+        self.posted += 1;
+        for view in views(frame) {
+            self.latencies.push(now.since(view.due_at));
+            self.got.push((view.place, view.revision));
         }
     }
 }
@@ -106,7 +130,8 @@ impl Until {
     }
 }
 
-/// Posts one connection's messages in order, up to the first that fails or that would come after the connection's end.
+/// Posts one connection's messages in order, up to the first frame that fails or that would come after the connection's
+/// end. Of a frame that fails none has arrived.
 pub(crate) async fn deliver<G: Post>(
     gateway: G,
     permits: Arc<Semaphore>,
@@ -114,44 +139,39 @@ pub(crate) async fn deliver<G: Post>(
     parcel: Parcel,
 ) -> Receipt {
     let mut receipt = Receipt::to(parcel.connection);
-    let mut messages = parcel.messages.into_iter();
-    while let Some(message) = messages.next() {
-        let bytes = match &message {
-            Message::Notice(notice) => notice.message.clone(),
-            Message::View(view) => view.message.clone(),
-        };
+    let mut messages = VecDeque::from(parcel.messages);
+    while let Some(frame) = Frame::next(&mut messages, parcel.batches) {
         // The semaphore is never closed.
         let _permit = permits.acquire().await;
         if parcel.until.is_over(clock()) {
             // Should a renewal come after all, nothing is lost.
-            receipt.unsent = notices(std::iter::once(message).chain(messages));
+            receipt.unsent = notices(frame.into_messages().into_iter().chain(messages));
             break;
         }
-        match (gateway.post(&receipt.connection, bytes).await, message) {
-            (Ok(()), Message::Notice(_)) => receipt.posted += 1,
-            (Ok(()), Message::View(view)) => {
-                receipt.posted += 1;
-                receipt.latencies.push(clock().since(view.due_at));
-                receipt.got.push((view.place, view.revision));
-            }
+        match gateway.post(&receipt.connection, frame.bytes(clock())).await {
+            Ok(()) => receipt.note_arrival(frame, clock()),
             // It never will arrive; its successor may be smaller.
-            (Err(PostError::TooLarge), message) => {
+            Err(PostError::TooLarge) => {
                 warn!("a message is larger than the API carries");
                 receipt.too_large += 1;
-                if let Message::View(view) = message {
-                    receipt.got.push((view.place, view.revision));
-                }
+                receipt.got.extend(views(frame).map(|view| (view.place, view.revision)));
             }
-            (Err(error), message) => {
+            Err(error) => {
                 // After a time-out it may have arrived; then it is not told again.
                 let may_be_told = matches!(error, PostError::Gone | PostError::Limited);
-                receipt.unsent = notices(Some(message).filter(|_| may_be_told).into_iter().chain(messages));
+                let failed = if may_be_told { frame.into_messages() } else { Vec::new() };
+                receipt.unsent = notices(failed.into_iter().chain(messages));
                 receipt.end = Err(error);
                 break;
             }
         }
     }
     receipt
+}
+
+fn views(frame: Frame) -> impl Iterator<Item = DueView> {
+    let view = |message| if let Message::View(view) = message { Some(view) } else { None };
+    frame.into_messages().into_iter().filter_map(view)
 }
 
 fn notices(messages: impl Iterator<Item = Message>) -> Vec<Notice> {
@@ -224,7 +244,7 @@ mod tests {
         let until = Until::new(Timestamp::from_millis(1));
         let gateway = EndsAtFirst { until: until.clone(), posts: Arc::default() };
         let messages = vec![Message::Notice(notice("told")), Message::Notice(notice("not told")), view("not shown", 0)];
-        let parcel = Parcel { connection: "a".to_owned(), until, messages };
+        let parcel = Parcel { connection: "a".to_owned(), until, batches: false, messages };
         let permits = Arc::new(Semaphore::new(1));
         let receipt = deliver(gateway.clone(), permits, || Timestamp::EPOCH, parcel).await;
         assert_eq!(*gateway.posts.lock().unwrap(), ["told"]);
@@ -242,10 +262,73 @@ mod tests {
             view("limited", 900),
         ];
         let until = Until::new(Timestamp::from_millis(2_000));
-        let parcel = Parcel { connection: "a".to_owned(), until, messages };
+        let parcel = Parcel { connection: "a".to_owned(), until, batches: false, messages };
         let permits = Arc::new(Semaphore::new(1));
         let receipt = deliver(Obedient, permits, || Timestamp::from_millis(1_000), parcel).await;
         assert_eq!(receipt.latencies, [100, 600].map(Duration::from_millis));
         assert_eq!((receipt.posted, receipt.too_large, receipt.end), (3, 1, Err(PostError::Limited)));
+    }
+
+    /// A gateway that answers its posts with these, and then with success.
+    #[derive(Clone)]
+    struct Scripted {
+        answers: Arc<Mutex<VecDeque<Result<(), PostError>>>>,
+        posts: Arc<Mutex<Vec<Bytes>>>,
+    }
+
+    impl Post for Scripted {
+        async fn post(&self, _: &str, message: Bytes) -> Result<(), PostError> {
+            self.posts.lock().unwrap().push(message);
+            self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()))
+        }
+
+        async fn close(&self, _: &str) -> Result<(), PostError> {
+            Err(PostError::Gone)
+        }
+    }
+
+    /// Delivers batches of these to a gateway that answers so; what came of it, and the bytes of each post.
+    async fn batched(messages: Vec<Message>, answers: &[Result<(), PostError>]) -> (Receipt, Vec<usize>) {
+        let gateway =
+            Scripted { answers: Arc::new(Mutex::new(answers.iter().cloned().collect())), posts: Arc::default() };
+        let until = Until::new(Timestamp::from_millis(2_000));
+        let parcel = Parcel { connection: "a".to_owned(), until, batches: true, messages };
+        let receipt =
+            deliver(gateway.clone(), Arc::new(Semaphore::new(1)), || Timestamp::from_millis(1_000), parcel).await;
+        let posts = gateway.posts.lock().unwrap().iter().map(Bytes::len).collect();
+        (receipt, posts)
+    }
+
+    /// As long as two of them fit into a frame and three do not.
+    fn long(name: &str) -> &'static str {
+        Box::leak(format!("{name:<15000}").into_boxed_str())
+    }
+
+    #[tokio::test]
+    async fn who_asked_for_batches_gets_all_in_one_post_and_each_view_counts() {
+        let messages = vec![Message::Notice(notice("told")), view("shown", 900), view("shown late", 400)];
+        let (receipt, posts) = batched(messages, &[]).await;
+        assert_eq!((posts.len(), receipt.posted, receipt.end), (1, 1, Ok(())));
+        assert_eq!(receipt.latencies, [100, 600].map(Duration::from_millis));
+        assert_eq!((receipt.got.len(), receipt.unsent), (2, vec![]));
+    }
+
+    #[tokio::test]
+    async fn of_a_frame_that_fails_nothing_has_arrived_and_what_came_before_has() {
+        let messages = || {
+            let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| Message::Notice(notice(long(name))));
+            vec![a, b, c, d, view("e", 900)]
+        };
+        let told = |receipt: &Receipt| -> Vec<char> {
+            receipt.unsent.iter().map(|notice| char::from(notice.message[0])).collect()
+        };
+        let (receipt, posts) = batched(messages(), &[Ok(()), Err(PostError::Limited)]).await;
+        assert_eq!((posts.len(), receipt.posted, receipt.got.len()), (2, 1, 0));
+        assert_eq!(told(&receipt), ['c', 'd'], "they are told again");
+        let (receipt, _) = batched(messages(), &[Err(PostError::Other("no answer in time".to_owned()))]).await;
+        assert_eq!((told(&receipt), receipt.posted), (vec!['c', 'd'], 0), "the first two may have arrived");
+        let (receipt, posts) = batched(messages(), &[]).await;
+        assert_eq!((posts.len(), receipt.posted, receipt.got.len()), (2, 2, 1));
+        assert!(posts.iter().all(|bytes| *bytes <= protocol::MAX_FRAME_BYTES));
     }
 }

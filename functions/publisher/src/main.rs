@@ -4,6 +4,7 @@ mod audience;
 mod board;
 mod closing;
 mod delivery;
+mod frame;
 mod handler;
 mod metrics;
 mod notices;

@@ -11,13 +11,13 @@ use crate::{closing::Outcome, delivery::Receipt};
 /// What became of posts and closes. Each post is one of the first four.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Messages that arrived, views and notices. What a connection is told as it is closed is not among them.
+    /// Frames that arrived: messages, or batches of them. What a connection is told as it is closed is not among them.
     pub(crate) posted: u64,
-    /// Messages that were answered with 410. Within the handshake that is no reason to worry.
+    /// Frames that were answered with 410. Within the handshake that is no reason to worry.
     pub(crate) gone: u64,
-    /// Messages that were refused because the client reads too slowly, or too much is posted at all.
+    /// Frames that were refused because the client reads too slowly, or too much is posted at all.
     pub(crate) throttled: u64,
-    /// Messages that did not arrive for any other reason; those that are too large with them.
+    /// Frames that did not arrive for any other reason; those that are too large with them.
     pub(crate) failed: u64,
     /// Connections that were closed because their token or their access ended.
     pub(crate) closed: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Line {
 }
 
 impl Tally {
-    /// Messages to a connection have come to this.
+    /// Frames to a connection have come to this.
     pub(crate) fn note_receipt(&mut self, receipt: &Receipt) {
         self.posted += receipt.posted;
         self.failed += receipt.too_large;

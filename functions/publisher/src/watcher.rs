@@ -38,6 +38,8 @@ pub(crate) struct Watcher {
     pub(crate) collections: Vec<Kind>,
     /// Until when it may be sent anything.
     pub(crate) until: Until,
+    /// Whether it takes several messages in one frame.
+    pub(crate) batches: bool,
     fingerprint: u64,
     sees_names: bool,
     source_ip: Option<String>,
@@ -69,6 +71,7 @@ impl Watcher {
             direct: Vec::new(),
             collections: Vec::new(),
             until: Until::new(Timestamp::EPOCH),
+            batches: connection.batch,
             fingerprint: 0,
             sees_names: auth::allows(&connection.principal, Action::SeeNames),
             source_ip: connection.source_ip.clone(),
@@ -98,6 +101,7 @@ impl Watcher {
     /// that it may see since, or no longer.
     pub(crate) fn watch(&mut self, connection: &Connection, board: &mut Board) {
         self.principal.clone_from(&connection.principal);
+        self.batches = connection.batch;
         if connection.ending.is_some() {
             self.stage.ending = connection.ending;
         }

@@ -105,6 +105,7 @@ impl HandshakeAdmission {
             principal: principal.clone(),
             channels: defaults(principal),
             is_default: true,
+            batch: handshake.presented.is_ok_and(|presented| presented.asks_for_batch()),
             connected_at: now,
             source_ip: handshake.source_ip.map(str::to_owned),
             ending: None,

@@ -54,6 +54,7 @@ mod tests {
             principal,
             channels: BTreeMap::new(),
             is_default: true,
+            batch: false,
             connected_at: now,
             source_ip: None,
             ending: None,

@@ -1,14 +1,16 @@
 //! What becomes of a message.
 
-use auth::{Action, Verifier};
+use auth::Verifier;
 use projections::{ChannelId, Timestamp};
-use protocol::{ClientMessage, ErrorCode, Rejection, channel_message, pong, subscribed, unsubscribed};
+use protocol::{ClientMessage, ErrorCode, Rejection, pong};
 use runtime::{
     PublisherWaker,
     audit::{self, Audit, AuditEvent},
 };
-use store::{CloseReason, Connection, Connections, Revocations, SubscribeError};
+use store::{CloseReason, Connection, Connections, Revocations};
 use views::Reader;
+
+use crate::answer::Answer;
 
 /// What answers messages.
 pub(crate) struct Dispatcher {
@@ -51,7 +53,7 @@ pub(crate) struct Session<'a> {
 
 impl Session<'_> {
     /// Writes into the audit trail what the sender did.
-    fn record(&self, event: AuditEvent, channel: Option<&ChannelId>, code: Option<ErrorCode>) {
+    pub(crate) fn record(&self, event: AuditEvent, channel: Option<&ChannelId>, code: Option<ErrorCode>) {
         let (principal, source_ip) = (Some(&self.connection.principal), self.source_ip);
         audit::record(
             event,
@@ -62,7 +64,7 @@ impl Session<'_> {
 
 impl Dispatcher {
     /// The answer to one message. Each is counted before anything of it is read.
-    pub(crate) async fn answer(&self, sender: Sender<'_>, body: &str, now: Timestamp) -> Result<String, Rejection> {
+    pub(crate) async fn answer(&self, sender: Sender<'_>, body: &str, now: Timestamp) -> Result<Answer, Rejection> {
         let session = self.receive(sender, now).await.map_err(Rejection::new)?;
         let message = ClientMessage::parse(body, self.limits.message_bytes)?;
         self.dispatch(&session, &message).await.map_err(|code| Rejection::of(message.action(), code))
@@ -108,58 +110,13 @@ impl Dispatcher {
         }
     }
 
-    async fn dispatch(&self, session: &Session<'_>, message: &ClientMessage) -> Result<String, ErrorCode> {
+    async fn dispatch(&self, session: &Session<'_>, message: &ClientMessage) -> Result<Answer, ErrorCode> {
         match message {
-            ClientMessage::Subscribe(channel) => self.subscribe(session, self.within(channel)?).await,
-            ClientMessage::Unsubscribe(channel) => self.unsubscribe(session, self.within(channel)?).await,
-            ClientMessage::Ping => Ok(pong(session.now)),
-            ClientMessage::Authenticate(token) => self.authenticate(session, token).await,
+            ClientMessage::Subscribe { named, batch } => self.subscribe(session, named, *batch).await,
+            ClientMessage::Unsubscribe(named) => self.unsubscribe(session, named).await,
+            ClientMessage::Ping => Ok(Answer::Message(pong(session.now))),
+            ClientMessage::Authenticate(token) => self.authenticate(session, token).await.map(Answer::Message),
         }
-    }
-
-    /// The channel, if its id is not too long here.
-    fn within<'a>(&self, channel: &'a ChannelId) -> Result<&'a ChannelId, ErrorCode> {
-        let is_within = channel.id().is_none_or(|id| id.as_str().len() <= self.limits.channel_id_length);
-        is_within.then_some(channel).ok_or(ErrorCode::UnknownChannel)
-    }
-
-    async fn subscribe(&self, session: &Session<'_>, channel: &ChannelId) -> Result<String, ErrorCode> {
-        let principal = &session.connection.principal;
-        if !auth::allows(principal, Action::Read(channel)) {
-            return Err(admission::deny(principal, Some(channel), session.source_ip));
-        }
-        if let ChannelId::All(_) = channel {
-            // Its views are too many for one message; the publisher sends each by itself, from its next tick on.
-            self.watch(session, channel, "").await?;
-            return Ok(subscribed(channel, session.now));
-        }
-        let sees_names = auth::allows(principal, Action::SeeNames);
-        let view = self.reader.view(&principal.tenant, channel, sees_names, session.now).await;
-        let view = view.map_err(|error| admission::failed(&error))?;
-        // The view is read before the connection watches: what changes in between differs from it and will be posted.
-        self.watch(session, channel, &format!("{:x}", view.fingerprint)).await?;
-        Ok(channel_message(view.message_type, channel, &view.data, session.now, &view.cursor))
-    }
-
-    /// Lets the connection watch; `answered` tells the publisher what it has got already.
-    async fn watch(&self, session: &Session<'_>, channel: &ChannelId, answered: &str) -> Result<(), ErrorCode> {
-        let id = &session.connection.id;
-        let watching = self.connections.subscribe(id, channel, answered, self.limits.subscriptions).await;
-        watching.map_err(|error| {
-            let code = refused(error);
-            if code == ErrorCode::TooManySubscriptions {
-                session.record(AuditEvent::Limit, Some(channel), Some(code));
-            }
-            code
-        })?;
-        session.record(AuditEvent::Subscribe, Some(channel), None);
-        self.waker.wake_unless_leased(self.connections.shard_of(id), session.now).await;
-        Ok(())
-    }
-
-    async fn unsubscribe(&self, session: &Session<'_>, channel: &ChannelId) -> Result<String, ErrorCode> {
-        self.connections.unsubscribe(&session.connection.id, channel).await.map_err(refused)?;
-        Ok(unsubscribed(channel, session.now))
     }
 }
 
@@ -170,14 +127,5 @@ pub(crate) fn code_of(ending: CloseReason) -> ErrorCode {
         CloseReason::Revoked => ErrorCode::Revoked,
         CloseReason::RateLimited => ErrorCode::RateLimited,
         CloseReason::Replaced => ErrorCode::Replaced,
-    }
-}
-
-fn refused(error: SubscribeError) -> ErrorCode {
-    match error {
-        // It was there a moment ago: a post has found it gone in between.
-        SubscribeError::Gone => ErrorCode::Unauthorized,
-        SubscribeError::TooMany => ErrorCode::TooManySubscriptions,
-        SubscribeError::Store(error) => admission::failed(&error),
     }
 }

@@ -21,7 +21,8 @@ pub(crate) async fn handle(
     let answer = dispatcher.answer(sender, &event.body.unwrap_or_default(), now).await;
     let mut response = ApiGatewayProxyResponse::default();
     response.status_code = 200;
-    response.body = Some(Body::Text(answer.unwrap_or_else(|rejection| error_message(&rejection, now))));
+    let text = answer.map_or_else(|rejection| error_message(&rejection, now), |answer| answer.into_frame(now));
+    response.body = Some(Body::Text(text));
     response
 }
 

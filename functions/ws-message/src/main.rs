@@ -1,8 +1,10 @@
 //! The Lambda function behind the routes `subscribe`, `unsubscribe`, `ping`, `authenticate` and `$default`.
 
+mod answer;
 mod dispatcher;
 mod handler;
 mod renewal;
+mod subscriptions;
 
 use dispatcher::{Dispatcher, Limits};
 use lambda_runtime::{Error, LambdaEvent, service_fn};

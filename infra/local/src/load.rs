@@ -6,6 +6,7 @@ mod socket;
 mod stages;
 
 use std::{
+    collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -21,7 +22,12 @@ use serde_json::json;
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 use url::{Host, Url};
 
-use self::{ledger::Ledger, report::Report, socket::Socket, stages::Stages};
+use self::{
+    ledger::{Ledger, Watching},
+    report::Report,
+    socket::Socket,
+    stages::Stages,
+};
 use crate::{
     clock::now,
     costs::Costs,
@@ -50,9 +56,15 @@ pub(crate) struct Load {
     /// Sockets to open; a tenant may have 10,000 unless the system is told otherwise
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub(crate) connections: u32,
-    /// Campaigns that they watch, each socket one
+    /// Campaigns that they watch, each socket one unless with --overview
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) campaigns: u32,
+    /// Each socket just listens, and gets the overview of all campaigns of the tenant
+    #[arg(long)]
+    pub(crate) overview: bool,
+    /// Sockets take each message in a frame of its own
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Records per second, over all campaigns
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub(crate) rate: u32,
@@ -82,7 +94,9 @@ pub(crate) async fn run(args: Load) -> anyhow::Result<()> {
     let producer = Producer::connect(&args.kafka, &[TOPIC]).await?;
     let campaigns = Campaigns::new(&args);
     producer.send(campaigns.all("active")).await?;
-    let ledger = Arc::new(Mutex::new(Ledger::new(campaigns.ids.len(), args.connections as usize)));
+    let watching = if args.overview { Watching::All } else { Watching::One };
+    let ledger = Ledger::new(campaigns.ids.len(), args.connections as usize, watching);
+    let ledger = Arc::new(Mutex::new(ledger));
 
     let mut reading = JoinSet::new();
     let opened = tokio::select! {
@@ -90,7 +104,7 @@ pub(crate) async fn run(args: Load) -> anyhow::Result<()> {
         _ = tokio::signal::ctrl_c() => bail!("stopped before the measurement began"),
     };
     for (connection, socket) in opened.into_iter().enumerate() {
-        reading.spawn(socket.read(connection, Arc::clone(&ledger)));
+        reading.spawn(socket.read(connection, Arc::clone(&campaigns.channels), Arc::clone(&ledger)));
     }
 
     let costs_before: Option<Costs> = told(&args.url, "costs").await;
@@ -147,14 +161,17 @@ fn check_is_here(args: &Load) -> anyhow::Result<()> {
 struct Campaigns {
     tenant: String,
     ids: Vec<String>,
+    /// The channel of each of them.
+    channels: Arc<HashMap<String, usize>>,
 }
 
 impl Campaigns {
     /// Ids that no run had before: counts begin at 0.
     fn new(args: &Load) -> Self {
         let run = now().as_millis();
-        let ids = (0..args.campaigns).map(|n| format!("load-{run}-{n}")).collect();
-        Self { tenant: args.tenant.clone(), ids }
+        let ids: Vec<String> = (0..args.campaigns).map(|n| format!("load-{run}-{n}")).collect();
+        let channels = ids.iter().enumerate().map(|(n, id)| (format!("campaign:{id}"), n)).collect();
+        Self { tenant: args.tenant.clone(), ids, channels: Arc::new(channels) }
     }
 
     fn all(&self, status: &str) -> Vec<Outgoing> {
@@ -176,7 +193,8 @@ impl Campaigns {
     }
 }
 
-/// Opens all sockets, each for a user of its own, so that no limit of a user is met, and subscribes each to one of the campaigns.
+/// Opens all sockets, each for a user of its own, so that no limit of a user is met, and subscribes each to one of the campaigns
+/// where it does not just listen.
 async fn open(args: &Load, campaigns: &Campaigns) -> anyhow::Result<Vec<Socket>> {
     let bar = bar(u64::from(args.connections), "{pos} of {len} sockets {wide_bar}")?;
     let opening = (0..args.connections as usize).map(|connection| {
@@ -184,7 +202,8 @@ async fn open(args: &Load, campaigns: &Campaigns) -> anyhow::Result<Vec<Socket>>
         async move {
             let token = Token::to_read(&args.tenant, &format!("load-{connection}"), TOKEN_TTL).mint(now())?;
             let campaign = &campaigns.ids[connection % campaigns.ids.len()];
-            let socket = Socket::open(&args.url, &token, campaign).await?;
+            let campaign = (!args.overview).then_some(campaign.as_str());
+            let socket = Socket::open(&args.url, &token, campaign, !args.plain).await?;
             bar.inc(1);
             anyhow::Ok(socket)
         }

@@ -7,6 +7,9 @@ use http::{HeaderMap, HeaderName, header};
 /// The subprotocol that we speak. A browser that offers any closes the socket unless one of them is chosen.
 pub const SUBPROTOCOL: &str = "livefold.v1";
 
+/// The subprotocol that we speak with who takes several messages in one frame. It is chosen where both are offered.
+pub const BATCH_SUBPROTOCOL: &str = "livefold.batch";
+
 /// A subprotocol that begins like this is a token: browsers let a page set no other header. It is never chosen, for the
 /// answer would repeat it.
 const TOKEN_SUBPROTOCOL: &str = "bearer.";
@@ -26,6 +29,14 @@ pub struct AuthRequest<'a> {
     pub origin: Option<&'a str>,
     /// What to answer in `Sec-WebSocket-Protocol`; nothing if the client did not offer it.
     pub subprotocol: Option<&'static str>,
+}
+
+impl AuthRequest<'_> {
+    /// Whether the client takes several messages in one frame.
+    #[must_use]
+    pub fn asks_for_batch(&self) -> bool {
+        self.subprotocol == Some(BATCH_SUBPROTOCOL)
+    }
 }
 
 /// What says who asks.
@@ -98,7 +109,8 @@ pub fn handshake<'a>(
         .or(presented.credential)
         .or(token(Source::Subprotocol, in_subprotocol))
         .or(token(Source::Query, in_query));
-    let subprotocol = offered().any(|protocol| protocol == SUBPROTOCOL).then_some(SUBPROTOCOL);
+    let ours = [BATCH_SUBPROTOCOL, SUBPROTOCOL];
+    let subprotocol = ours.into_iter().find(|ours| offered().any(|protocol| protocol == *ours));
     Ok(AuthRequest { credential, subprotocol, ..presented })
 }
 
@@ -277,6 +289,9 @@ mod tests {
         };
         assert_eq!(chosen("bearer.a.b.c, livefold.v1"), Some("livefold.v1"));
         assert_eq!(chosen("livefold.v1"), Some("livefold.v1"));
+        assert_eq!(chosen("livefold.v1, livefold.batch, bearer.a.b.c"), Some("livefold.batch"));
+        assert_eq!(chosen("livefold.batch"), Some("livefold.batch"));
+        assert_eq!(chosen("livefold.batches"), None);
         assert_eq!(chosen("bearer.a.b.c"), None);
         assert_eq!(chosen("livefold.v2"), None);
         assert_eq!(handshake(&HeaderMap::new(), &[("token", "t")]).unwrap().subprotocol, None);

@@ -16,7 +16,9 @@ mod verifier;
 
 pub use error::{AuthError, Unauthorized};
 pub use expectations::{Expectations, LEEWAY};
-pub use handshake::{AuthRequest, AuthRequestError, Credential, SUBPROTOCOL, Source, handshake, request};
+pub use handshake::{
+    AuthRequest, AuthRequestError, BATCH_SUBPROTOCOL, Credential, SUBPROTOCOL, Source, handshake, request,
+};
 pub use key_cache::{KEYS_EXPIRE_AFTER, KeySource, REFETCH_INTERVAL, Unfetched};
 pub use key_set::{BadKeySet, KeySet, MAX_KEY_SET_BYTES, MAX_KEYS, MIN_SECRET_BYTES};
 pub use origin::{ConfigError, Origins};

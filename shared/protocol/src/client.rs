@@ -2,11 +2,10 @@
 
 use std::{fmt, ops::Deref};
 
-use projections::{ChannelId, Id};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{ErrorCode, Rejection};
+use crate::{ErrorCode, Named, Rejection};
 
 /// The largest message that is read where nothing else is configured. A subscription takes a tenth of a kilobyte.
 pub const MAX_MESSAGE_BYTES: usize = 8 * 1024;
@@ -14,10 +13,15 @@ pub const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientMessage {
-    /// To watch a channel, and to see it now.
-    Subscribe(ChannelId),
-    /// To watch it no more.
-    Unsubscribe(ChannelId),
+    /// To watch channels, and to see them now.
+    Subscribe {
+        /// Which.
+        named: Named,
+        /// Whether it takes several messages in one frame from now on.
+        batch: bool,
+    },
+    /// To watch channels no more.
+    Unsubscribe(Named),
     /// To know that we are there.
     Ping,
     /// To stay beyond the end of the token that it came with.
@@ -50,6 +54,8 @@ struct Loose {
     #[serde(rename = "campaignId")]
     campaign_id: Option<Value>,
     channel: Option<Value>,
+    channels: Option<Value>,
+    batch: Option<Value>,
     token: Option<Value>,
 }
 
@@ -65,25 +71,26 @@ impl ClientMessage {
             .then(|| serde_json::from_str(body).ok())
             .flatten()
             .ok_or(Rejection::new(ErrorCode::InvalidMessage))?;
-        let (action, build): (_, fn(ChannelId) -> Self) = match message.action.as_ref().and_then(Value::as_str) {
-            Some(action @ "subscribe") => (action, Self::Subscribe),
-            Some(action @ "unsubscribe") => (action, Self::Unsubscribe),
-            Some("ping") => return Ok(Self::Ping),
+        match message.action.as_ref().and_then(Value::as_str) {
+            Some("subscribe") => message.subscribe().map_err(|code| Rejection::of("subscribe", code)),
+            Some("unsubscribe") => {
+                message.named().map(Self::Unsubscribe).map_err(|code| Rejection::of("unsubscribe", code))
+            }
+            Some("ping") => Ok(Self::Ping),
             Some("authenticate") => {
                 let token = message.token.as_ref().and_then(Value::as_str);
                 let invalid = Rejection::of("authenticate", ErrorCode::InvalidMessage);
-                return token.map(|token| Self::Authenticate(Token(token.to_owned()))).ok_or(invalid);
+                token.map(|token| Self::Authenticate(Token(token.to_owned()))).ok_or(invalid)
             }
-            _ => return Err(Rejection::new(ErrorCode::UnknownAction)),
-        };
-        message.channel().map(build).map_err(|code| Rejection::of(action, code))
+            _ => Err(Rejection::new(ErrorCode::UnknownAction)),
+        }
     }
 
     /// The action as clients write it.
     #[must_use]
     pub fn action(&self) -> &'static str {
         match self {
-            Self::Subscribe(_) => "subscribe",
+            Self::Subscribe { .. } => "subscribe",
             Self::Unsubscribe(_) => "unsubscribe",
             Self::Ping => "ping",
             Self::Authenticate(_) => "authenticate",
@@ -92,26 +99,25 @@ impl ClientMessage {
 }
 
 impl Loose {
-    /// The channel, given as such or as a campaign; where both are given they have to agree.
-    fn channel(&self) -> Result<ChannelId, ErrorCode> {
-        let text = |value: &Value| value.as_str().map(str::to_owned).ok_or(ErrorCode::InvalidMessage);
-        let channel = self.channel.as_ref().map(text).transpose()?;
-        let campaign = self.campaign_id.as_ref().map(text).transpose()?;
-        let channel = channel.map(|name| name.parse().map_err(|_| ErrorCode::UnknownChannel)).transpose()?;
-        let campaign = campaign
-            .map(|id| Id::parse(&id).map(ChannelId::campaign).map_err(|_| ErrorCode::UnknownChannel))
-            .transpose()?;
-        match (channel, campaign) {
-            (Some(channel), Some(campaign)) if channel != campaign => Err(ErrorCode::InvalidMessage),
-            (Some(channel), _) | (None, Some(channel)) => Ok(channel),
-            (None, None) => Err(ErrorCode::InvalidMessage),
-        }
+    fn subscribe(&self) -> Result<ClientMessage, ErrorCode> {
+        let batch = match &self.batch {
+            None => false,
+            Some(batch) => batch.as_bool().ok_or(ErrorCode::InvalidMessage)?,
+        };
+        Ok(ClientMessage::Subscribe { named: self.named()?, batch })
+    }
+
+    fn named(&self) -> Result<Named, ErrorCode> {
+        Named::read(self.channel.as_ref(), self.campaign_id.as_ref(), self.channels.as_ref())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use projections::{ChannelId, Id};
+
     use super::*;
+    use crate::ChannelList;
 
     fn parse(body: &str) -> Result<ClientMessage, Rejection> {
         ClientMessage::parse(body, MAX_MESSAGE_BYTES)
@@ -119,6 +125,10 @@ mod tests {
 
     fn campaign(id: &str) -> ChannelId {
         ChannelId::campaign(Id::parse(id).unwrap())
+    }
+
+    fn subscribe(channel: ChannelId) -> ClientMessage {
+        ClientMessage::Subscribe { named: Named::One(channel), batch: false }
     }
 
     #[test]
@@ -129,18 +139,18 @@ mod tests {
             r#"{"action":"subscribe","channel":"campaign:c-17","campaignId":"c-17"}"#,
             " \n{\"campaignId\":\"c-17\",\"requestId\":7,\"channel\":null,\"action\":\"subscribe\"}\n",
         ] {
-            assert_eq!(parse(body), Ok(ClientMessage::Subscribe(campaign("c-17"))), "{body}");
+            assert_eq!(parse(body), Ok(subscribe(campaign("c-17"))), "{body}");
         }
     }
 
     #[test]
     fn every_action_and_kind_of_channel_is_read() {
         let cases = [
-            (r#"{"action":"subscribe","channel":"system"}"#, ClientMessage::Subscribe(ChannelId::system())),
-            (r#"{"action":"unsubscribe","channel":"campaigns"}"#, ClientMessage::Unsubscribe(ChannelId::campaigns())),
-            (r#"{"action":"subscribe","channel":"event:evt_1"}"#, {
-                ClientMessage::Subscribe("event:evt_1".parse().unwrap())
+            (r#"{"action":"subscribe","channel":"system"}"#, subscribe(ChannelId::system())),
+            (r#"{"action":"unsubscribe","channel":"campaigns"}"#, {
+                ClientMessage::Unsubscribe(Named::One(ChannelId::campaigns()))
             }),
+            (r#"{"action":"subscribe","channel":"event:evt_1"}"#, subscribe("event:evt_1".parse().unwrap())),
             (r#"{"action":"ping"}"#, ClientMessage::Ping),
             (r#"{"action":"authenticate","token":"a.b.c"}"#, ClientMessage::Authenticate(Token("a.b.c".into()))),
         ];
@@ -148,6 +158,36 @@ mod tests {
             let message = parse(body).unwrap();
             assert!(body.contains(&format!("\"action\":\"{}\"", message.action())));
             assert_eq!(message, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_channels_is_read_and_so_is_the_wish_for_batches() {
+        let list = |names: &[&str]| {
+            let channels = names.iter().map(|name| name.parse().unwrap()).collect();
+            Named::List(ChannelList { channels, unknown: Vec::new() })
+        };
+        let one = || Named::One(ChannelId::system());
+        for (body, expected) in [
+            (
+                r#"{"action":"subscribe","channels":["campaign:b","campaign:a"],"channel":null,"batch":true}"#,
+                ClientMessage::Subscribe { named: list(&["campaign:b", "campaign:a"]), batch: true },
+            ),
+            (
+                r#"{"action":"subscribe","channel":"system","channels":null,"batch":true}"#,
+                ClientMessage::Subscribe { named: one(), batch: true },
+            ),
+            (
+                r#"{"action":"subscribe","channel":"system","batch":false}"#,
+                ClientMessage::Subscribe { named: one(), batch: false },
+            ),
+            (r#"{"action":"subscribe","channel":"system","batch":null}"#, subscribe(ChannelId::system())),
+            (
+                r#"{"action":"unsubscribe","channels":["system"],"batch":7}"#,
+                ClientMessage::Unsubscribe(list(&["system"])),
+            ),
+        ] {
+            assert_eq!(parse(body), Ok(expected), "{body}");
         }
     }
 
@@ -175,6 +215,13 @@ mod tests {
             (r#"{"action":"unsubscribe","channel":["system"]}"#, InvalidMessage, Some("unsubscribe")),
             (r#"{"action":"subscribe","channel":"system","campaignId":"c-17"}"#, InvalidMessage, Some("subscribe")),
             (r#"{"action":"subscribe","campaignId":"a#b"}"#, UnknownChannel, Some("subscribe")),
+            (r#"{"action":"subscribe","channels":[]}"#, InvalidMessage, Some("subscribe")),
+            (r#"{"action":"subscribe","channels":"system"}"#, InvalidMessage, Some("subscribe")),
+            (r#"{"action":"subscribe","channels":["system",7]}"#, InvalidMessage, Some("subscribe")),
+            (r#"{"action":"subscribe","channels":["system"],"channel":"system"}"#, InvalidMessage, Some("subscribe")),
+            (r#"{"action":"unsubscribe","channels":["system"],"campaignId":"c"}"#, InvalidMessage, Some("unsubscribe")),
+            (r#"{"action":"subscribe","channels":["system"],"channels":["system"]}"#, InvalidMessage, None),
+            (r#"{"action":"subscribe","channel":"system","batch":"yes"}"#, InvalidMessage, Some("subscribe")),
             (r#"{"action":"authenticate"}"#, InvalidMessage, Some("authenticate")),
             (r#"{"action":"authenticate","token":7}"#, InvalidMessage, Some("authenticate")),
             (r#"{"action":"authenticate","token":"a","token":"b"}"#, InvalidMessage, None),
@@ -182,7 +229,7 @@ mod tests {
             (r#"{"action":"unsubscribe","channel":"weather"}"#, UnknownChannel, Some("unsubscribe")),
         ];
         for (body, code, action) in cases {
-            let expected = Rejection { code, action: action.map(str::to_owned) };
+            let expected = Rejection { code, action: action.map(str::to_owned), channel: None };
             assert_eq!(parse(body), Err(expected), "{body:.80}");
         }
     }

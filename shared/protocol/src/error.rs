@@ -145,19 +145,27 @@ pub struct Rejection {
     pub code: ErrorCode,
     /// What the client wanted; only an action that we know is ever repeated to it.
     pub action: Option<String>,
+    /// Which of the channels that it named in a list was not followed, as the client wrote it.
+    pub channel: Option<String>,
 }
 
 impl Rejection {
     /// A rejection of a message whose action, if it had one, does not matter.
     #[must_use]
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, action: None }
+        Self { code, action: None, channel: None }
     }
 
     /// A rejection of this action of ours.
     #[must_use]
     pub fn of(action: &str, code: ErrorCode) -> Self {
-        Self { code, action: Some(action.to_owned()) }
+        Self { code, action: Some(action.to_owned()), channel: None }
+    }
+
+    /// The same of one channel of a list.
+    #[must_use]
+    pub fn for_channel(self, channel: &(impl ToString + ?Sized)) -> Self {
+        Self { channel: Some(channel.to_string()), ..self }
     }
 }
 

@@ -46,7 +46,7 @@ pub fn success(data: &RawValue) -> String {
 /// The body of an answer that has not.
 #[must_use]
 pub fn failure(code: ErrorCode) -> String {
-    json(&Failure { success: false, error: Problem::new(code, None) })
+    json(&Failure { success: false, error: Problem::new(code) })
 }
 
 /// The strong entity tag of a body, in its quotes: the cursor, and a short hash because a rate may decay while the

@@ -1,17 +1,20 @@
 //! What holds for all messages and cursors.
 
 use proptest::{collection, prelude::*};
-use protocol::{ClientMessage, Cursor, MAX_CURSOR_BYTES};
+use protocol::{ClientMessage, Cursor, FrameRoom, MAX_CURSOR_BYTES, MAX_FRAME_BYTES, batch};
 
 /// Texts that come near to a message.
 fn bodies() -> impl Strategy<Value = String> {
-    let field = prop_oneof![Just("action"), Just("channel"), Just("campaignId"), Just("x")];
+    let field =
+        prop_oneof![Just("action"), Just("channel"), Just("campaignId"), Just("channels"), Just("batch"), Just("x")];
     let value = prop_oneof![
         Just("\"subscribe\"".to_owned()),
         Just("\"unsubscribe\"".to_owned()),
         Just("\"ping\"".to_owned()),
         Just("\"campaign:c-17\"".to_owned()),
         Just("\"c-17\"".to_owned()),
+        Just("[\"campaign:c-17\",\"x\"]".to_owned()),
+        Just("true".to_owned()),
         Just("null".to_owned()),
         "\\PC{0,20}",
     ];
@@ -35,6 +38,18 @@ proptest! {
         if let Err(rejection) = ClientMessage::parse(&body, protocol::MAX_MESSAGE_BYTES) {
             prop_assert!(rejection.action.is_none_or(|action| ["subscribe", "unsubscribe"].contains(&action.as_str())));
         }
+    }
+
+    #[test]
+    fn what_found_room_makes_a_frame_that_is_small_enough(sizes in collection::vec(2..9_000_usize, 1..40)) {
+        let messages: Vec<String> = sizes.iter().map(|size| format!("\"{}\"", "x".repeat(size - 2))).collect();
+        let mut room = FrameRoom::new();
+        let taken = messages.iter().take_while(|message| room.take(message.len())).count();
+        let frame = |count: usize| batch(messages.iter().take(count).map(String::as_bytes), projections::Timestamp::EPOCH);
+        prop_assert!(frame(taken).len() <= MAX_FRAME_BYTES);
+        prop_assert!(taken == messages.len() || frame(taken + 1).len() > MAX_FRAME_BYTES, "no smaller than it has to be");
+        let read: serde_json::Value = serde_json::from_slice(&frame(taken)).expect("a frame is JSON");
+        prop_assert_eq!(read["messages"].as_array().map(Vec::len), Some(taken));
     }
 
     #[test]

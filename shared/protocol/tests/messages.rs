@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy knows tests only by their attribute")]
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use protocol::{ClientMessage, ErrorCode, MAX_MESSAGE_BYTES, Rejection};
+use protocol::{ClientMessage, ErrorCode, MAX_MESSAGE_BYTES, Named, Rejection};
 
 /// The route that the gateway chose by the action, and what the message says.
 fn read(event: &str) -> (String, Result<ClientMessage, Rejection>) {
@@ -12,14 +12,15 @@ fn read(event: &str) -> (String, Result<ClientMessage, Rejection>) {
 
 #[test]
 fn messages_say_what_their_route_says() {
-    let campaign = || "campaign:c-17".parse().unwrap();
+    let campaign = || Named::One("campaign:c-17".parse().unwrap());
+    let subscribe = |named| ClientMessage::Subscribe { named, batch: false };
     for (event, expected) in [
-        (include_str!("../../../events/ws-message-subscribe.json"), ClientMessage::Subscribe(campaign())),
+        (include_str!("../../../events/ws-message-subscribe.json"), subscribe(campaign())),
         (include_str!("../../../events/ws-message-unsubscribe.json"), ClientMessage::Unsubscribe(campaign())),
         (include_str!("../../../events/ws-message-ping.json"), ClientMessage::Ping),
         (
             include_str!("../../../events/ws-message-subscribe-channel.json"),
-            ClientMessage::Subscribe("event:evt_1".parse().unwrap()),
+            subscribe(Named::One("event:evt_1".parse().unwrap())),
         ),
     ] {
         let route = expected.action().to_owned();

@@ -36,6 +36,9 @@ pub struct Connection {
     pub channels: BTreeMap<ChannelId, String>,
     /// Whether it has never subscribed to anything and still watches what every new connection does.
     pub is_default: bool,
+    /// Whether it takes several messages in one frame.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub batch: bool,
     /// When it was opened.
     pub connected_at: Timestamp,
     /// The address that it was opened from.

@@ -49,6 +49,6 @@ pub use replays::{RecordId, Replay};
 pub use requests::Requests;
 pub use revocations::Revocations;
 pub use slices::Consistency;
-pub use subscriptions::SubscribeError;
+pub use subscriptions::{SubscribeError, Terms};
 pub use tickets::{TICKET_LIFETIME, Tickets};
 pub use windows::{Resolution, StoredWindow, Visible, WindowId, visible};

@@ -12,7 +12,7 @@ test('a ticket opens the socket, and the token stays out of the handshake', asyn
   });
   await settle();
   assert.equal(server.newest.url, 'wss://example.com/ws?ticket=t%2F1');
-  assert.deepEqual(server.newest.protocols, ['livefold.v1']);
+  assert.deepEqual(server.newest.protocols, ['livefold.batch', 'livefold.v1']);
   assert.deepEqual(rest.requests[0], {
     path: '/api/auth/ticket', method: 'POST', headers: { Authorization: 'Bearer secret-token' },
   });
@@ -22,7 +22,7 @@ test('without tickets the token is a subprotocol', async () => {
   const { server } = stage();
   await settle();
   assert.equal(server.newest.url, 'wss://example.com/ws');
-  assert.deepEqual(server.newest.protocols, ['livefold.v1', 'bearer.secret-token']);
+  assert.deepEqual(server.newest.protocols, ['livefold.batch', 'livefold.v1', 'bearer.secret-token']);
 });
 
 test('a ticket that is refused for a while is asked for when the server says', async () => {
@@ -127,7 +127,7 @@ test('revoked access is unauthorized, and left when the token function gives ano
   assert.equal(live.status, 'unauthorized');
   token = 'second';
   await untilRetry({ clock, live });
-  assert.deepEqual(server.newest.protocols, ['livefold.v1', 'bearer.second']);
+  assert.deepEqual(server.newest.protocols, ['livefold.batch', 'livefold.v1', 'bearer.second']);
   server.newest.accept();
   assert.equal(live.status, 'live');
 });

@@ -89,6 +89,7 @@ async fn connect(api: &Api, id: &str, principal: Principal) {
         principal,
         channels: BTreeMap::new(),
         is_default: true,
+        batch: false,
         connected_at: now(),
         source_ip: None,
         ending: None,

@@ -34,6 +34,7 @@ fn connection(id: &str, channels: &[(&str, &str)]) -> Connection {
         },
         channels: channels.iter().map(|(channel, told)| (channel.parse().unwrap(), (*told).to_owned())).collect(),
         is_default: false,
+        batch: false,
         connected_at: T0,
         source_ip: None,
         ending: None,

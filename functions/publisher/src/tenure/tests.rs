@@ -73,6 +73,7 @@ fn connection() -> Connection {
         },
         channels: BTreeMap::from([("campaign:c".parse().unwrap(), String::new())]),
         is_default: false,
+        batch: false,
         connected_at: now,
         source_ip: None,
         ending: None,

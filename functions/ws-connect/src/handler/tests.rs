@@ -130,6 +130,19 @@ async fn a_new_connection_watches_campaigns_and_system_and_wakes_the_publisher()
 }
 
 #[tokio::test]
+async fn who_offers_the_subprotocol_for_batches_gets_it_chosen_and_batches_from_the_start() {
+    for (offered, chosen) in [("livefold.v1", "livefold.v1"), ("livefold.v1, livefold.batch", "livefold.batch")] {
+        let table = TestTable::create().await;
+        let (handshakes, _asks) = handshakes(&table).await;
+        let response = open(&handshakes, &IN_SUBPROTOCOL.replace("livefold.v1", offered)).await;
+        assert_eq!(response.status_code, 200);
+        assert_eq!(response.headers[header::SEC_WEBSOCKET_PROTOCOL], chosen);
+        let connection = handshakes.connections.get(ID).await.unwrap().unwrap();
+        assert_eq!((connection.batch, connection.is_default), (chosen == "livefold.batch", true));
+    }
+}
+
+#[tokio::test]
 async fn a_publisher_that_is_at_work_is_not_woken() {
     let table = TestTable::create().await;
     let (handshakes, mut asks) = handshakes(&table).await;

@@ -1,4 +1,5 @@
 mod limits;
+mod lists;
 mod renewal;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -48,6 +49,7 @@ fn connection() -> Connection {
         principal: ann(),
         channels: BTreeMap::from([(ChannelId::campaigns(), String::new())]),
         is_default: true,
+        batch: false,
         connected_at: now(),
         source_ip: Some("192.0.2.17".into()),
         ending: None,

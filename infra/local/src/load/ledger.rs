@@ -51,6 +51,15 @@ impl Clock {
     }
 }
 
+/// What each connection watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watching {
+    /// One of the campaigns, the connections in turn.
+    One,
+    /// All of them.
+    All,
+}
+
 /// Books every record against every connection that watches its campaign.
 ///
 /// The n-th record of a campaign raises its count to n, as there is one producer and one partition. So a record has
@@ -64,23 +73,34 @@ pub(super) struct Ledger {
     stored: Vec<Vec<Option<Stored>>>,
     arrivals: Vec<Seen>,
     clock: Clock,
-    /// How many records of its campaign each connection has seen counted.
+    watching: Watching,
+    /// How many records each connection has seen counted of each campaign that it watches. Whatever is watched, the place
+    /// modulo the number of campaigns is the campaign.
     arrived: Vec<usize>,
     latency: Histogram<u64>,
+    frames: u64,
+    bytes: u64,
     messages: u64,
     closed: u64,
 }
 
 impl Ledger {
-    /// Connections watch the campaigns in turn.
-    pub(super) fn new(campaigns: usize, connections: usize) -> Self {
+    /// Nothing is produced yet.
+    pub(super) fn new(campaigns: usize, connections: usize, watching: Watching) -> Self {
+        let watched = match watching {
+            Watching::One => 1,
+            Watching::All => campaigns,
+        };
         Self {
             produced: vec![Vec::new(); campaigns],
             stored: vec![Vec::new(); campaigns],
             arrivals: Vec::new(),
             clock: Clock { instant: Instant::now(), micros: now_micros() },
-            arrived: vec![0; connections],
+            watching,
+            arrived: vec![0; connections * watched],
             latency: latencies(),
+            frames: 0,
+            bytes: 0,
             messages: 0,
             closed: 0,
         }
@@ -113,17 +133,23 @@ impl Ledger {
         self.arrivals.iter().map(arrival).collect()
     }
 
-    /// A message of any kind was received.
-    pub(super) fn received(&mut self) {
-        self.messages += 1;
+    /// A frame with so many messages of any kind was received.
+    pub(super) fn received(&mut self, bytes: usize, messages: usize) {
+        self.frames += 1;
+        self.bytes += bytes as u64;
+        self.messages += messages as u64;
     }
 
-    /// A view was received that counts `count` records of the connection's campaign and was made at `made_at`, in microseconds
-    /// since 1970.
-    pub(super) fn viewed(&mut self, connection: usize, count: usize, made_at: i64, at: Instant) {
-        let campaign = connection % self.produced.len();
-        let produced = &self.produced[connection % self.produced.len()];
-        let before = self.arrived[connection];
+    /// A view was received that counts `count` records of a campaign and was made at `made_at`, in microseconds since 1970. Not
+    /// booked where the connection does not watch the campaign: every one begins with what all are shown.
+    pub(super) fn viewed(&mut self, connection: usize, campaign: usize, count: usize, made_at: i64, at: Instant) {
+        let place = match self.watching {
+            Watching::One if campaign != connection % self.produced.len() => return,
+            Watching::One => connection,
+            Watching::All => connection * self.produced.len() + campaign,
+        };
+        let produced = &self.produced[campaign];
+        let before = self.arrived[place];
         let count = count.clamp(before, produced.len());
         for record in &produced[before..count] {
             let micros = at.saturating_duration_since(*record).as_micros();
@@ -132,7 +158,7 @@ impl Ledger {
         let left = MAX_ARRIVALS.saturating_sub(self.arrivals.len());
         let arrived_at = self.clock.micros_at(at);
         self.arrivals.extend((before..count).take(left).map(|record| Seen { campaign, record, made_at, arrived_at }));
-        self.arrived[connection] = count;
+        self.arrived[place] = count;
     }
 
     /// A connection was closed by the other side.
@@ -142,7 +168,7 @@ impl Ledger {
 
     /// Records times connections that have not arrived.
     pub(super) fn missing(&self) -> u64 {
-        let due = (0..self.arrived.len()).map(|connection| self.produced[connection % self.produced.len()].len());
+        let due = (0..self.arrived.len()).map(|place| self.produced[place % self.produced.len()].len());
         due.zip(&self.arrived).map(|(due, arrived)| (due - arrived) as u64).sum()
     }
 
@@ -153,6 +179,14 @@ impl Ledger {
 
     pub(super) fn records(&self) -> u64 {
         self.produced.iter().map(|records| records.len() as u64).sum()
+    }
+
+    pub(super) fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(super) fn messages(&self) -> u64 {
@@ -187,51 +221,68 @@ mod tests {
     #[test]
     fn a_view_covers_every_record_up_to_its_count() {
         let begun = Instant::now();
-        let mut ledger = Ledger::new(1, 1);
+        let mut ledger = Ledger::new(1, 1, Watching::One);
         for n in 0..3 {
             ledger.produced(0, begun + ms(n * 10));
         }
-        ledger.viewed(0, 2, 0, begun + ms(100));
+        ledger.viewed(0, 0, 2, 0, begun + ms(100));
         assert_eq!((ledger.deliveries(), ledger.missing()), (2, 1));
         // Three digits are kept.
         let near = |micros: u64, millis: u64| micros.abs_diff(millis * 1000) < 100;
         assert!(near(ledger.latency().min(), 90) && near(ledger.latency().max(), 100));
-        ledger.viewed(0, 3, 0, begun + ms(120));
+        ledger.viewed(0, 0, 3, 0, begun + ms(120));
         assert_eq!((ledger.deliveries(), ledger.missing()), (3, 0));
     }
 
     #[test]
     fn a_record_counts_once_on_a_connection_and_again_on_another() {
         let begun = Instant::now();
-        let mut ledger = Ledger::new(1, 2);
+        let mut ledger = Ledger::new(1, 2, Watching::One);
         ledger.produced(0, begun);
         for _ in 0..3 {
-            ledger.viewed(0, 1, 0, begun + ms(5));
+            ledger.viewed(0, 0, 1, 0, begun + ms(5));
         }
         assert_eq!((ledger.deliveries(), ledger.missing()), (1, 1));
-        ledger.viewed(1, 1, 0, begun + ms(5));
+        ledger.viewed(1, 0, 1, 0, begun + ms(5));
         assert_eq!((ledger.deliveries(), ledger.missing()), (2, 0));
     }
 
     #[test]
     fn connections_are_owed_only_the_records_of_their_campaign() {
         let begun = Instant::now();
-        let mut ledger = Ledger::new(2, 3);
+        let mut ledger = Ledger::new(2, 3, Watching::One);
         ledger.produced(1, begun);
         assert_eq!((ledger.records(), ledger.missing()), (1, 1));
-        ledger.viewed(1, 1, 0, begun);
-        ledger.viewed(0, 0, 0, begun);
+        ledger.viewed(1, 1, 1, 0, begun);
+        ledger.viewed(0, 0, 0, 0, begun);
+        ledger.viewed(0, 1, 1, 0, begun);
         assert_eq!((ledger.deliveries(), ledger.missing()), (1, 0));
     }
 
     #[test]
     fn an_older_view_takes_nothing_back_and_a_count_too_high_adds_nothing() {
         let begun = Instant::now();
-        let mut ledger = Ledger::new(1, 1);
+        let mut ledger = Ledger::new(1, 1, Watching::One);
         ledger.produced(0, begun);
         ledger.produced(0, begun);
-        ledger.viewed(0, 9, 0, begun);
-        ledger.viewed(0, 1, 0, begun);
+        ledger.viewed(0, 0, 9, 0, begun);
+        ledger.viewed(0, 0, 1, 0, begun);
         assert_eq!((ledger.deliveries(), ledger.missing()), (2, 0));
+    }
+
+    #[test]
+    fn an_overview_owes_every_record_to_every_connection() {
+        let begun = Instant::now();
+        let mut ledger = Ledger::new(3, 2, Watching::All);
+        ledger.produced(0, begun);
+        ledger.produced(2, begun);
+        assert_eq!(ledger.missing(), 4);
+        ledger.viewed(0, 2, 1, 0, begun);
+        ledger.viewed(1, 0, 1, 0, begun);
+        ledger.viewed(1, 0, 1, 0, begun);
+        assert_eq!((ledger.deliveries(), ledger.missing()), (2, 2));
+        ledger.viewed(0, 0, 1, 0, begun);
+        ledger.viewed(1, 2, 1, 0, begun);
+        assert_eq!((ledger.deliveries(), ledger.missing()), (4, 0));
     }
 }

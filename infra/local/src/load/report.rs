@@ -30,6 +30,10 @@ impl Report {
     ) -> Self {
         let (lost, deliveries) = (ledger.missing(), ledger.deliveries());
         let per_second = |count: u64, over: Duration| format!("{:.0}", count as f64 / over.as_secs_f64().max(0.001));
+        let per_socket = |count: u64| {
+            let socket_seconds = f64::from(connections.max(1)) * measuring.as_secs_f64().max(0.001);
+            format!("{:.2}", count as f64 / socket_seconds)
+        };
         let quantile = |quantile: f64| millis(ledger.latency().value_at_quantile(quantile));
         let mut lines = vec![
             ("connections", grouped(connections.into())),
@@ -39,6 +43,10 @@ impl Report {
             ("lost", grouped(lost)),
             ("messages received", grouped(ledger.messages())),
             ("messages per second", per_second(ledger.messages(), measuring)),
+            ("frames received", grouped(ledger.frames())),
+            ("frames /socket /s", per_socket(ledger.frames())),
+            ("messages /socket /s", per_socket(ledger.messages())),
+            ("bytes /socket /s", per_socket(ledger.bytes())),
         ];
         if ledger.closed_early() > 0 {
             lines.push(("closed early", grouped(ledger.closed_early())));

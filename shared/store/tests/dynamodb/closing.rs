@@ -21,7 +21,7 @@ async fn a_renewed_connection_goes_on_with_the_new_token_and_without_the_dropped
     let connections = TestTable::create().await.connections(1);
     connect(&connections, "a", now()).await.unwrap();
     for name in ["campaign:1", "campaign:2", "event:1"] {
-        connections.subscribe("a", &channel(name), "f", 9).await.unwrap();
+        connections.subscribe("a", &channel(name), "f", store::Terms { max: 9, batch: false }).await.unwrap();
     }
     let dropped = ["event:1", "campaign:2", "campaign:never-watched"].map(channel);
     connections.renew("a", &renewed(), &dropped, after(600)).await.unwrap();
@@ -29,6 +29,7 @@ async fn a_renewed_connection_goes_on_with_the_new_token_and_without_the_dropped
         principal: renewed(),
         channels: [(channel("campaign:1"), "f".to_owned())].into(),
         is_default: false,
+        batch: false,
         ..connection("a")
     };
     assert_eq!(connections.get("a").await.unwrap(), Some(expected.clone()));

@@ -14,6 +14,7 @@ pub fn connection(id: &str) -> Connection {
         principal: ada(),
         channels: [channel("campaigns"), channel("system")].map(|channel| (channel, String::new())).into(),
         is_default: true,
+        batch: false,
         connected_at: now(),
         source_ip: Some("203.0.113.7".into()),
         ending: None,
@@ -78,8 +79,8 @@ async fn every_change_that_a_publisher_has_to_see_raises_the_version() {
     assert_eq!(connections.version(0).await.unwrap(), 0);
     connect(&connections, "a", now()).await.unwrap();
     assert_eq!(connections.version(0).await.unwrap(), 1);
-    connections.subscribe("a", &channel("event:1"), "", 2).await.unwrap();
-    connections.subscribe("a", &channel("event:2"), "", 2).await.unwrap();
+    connections.subscribe("a", &channel("event:1"), "", store::Terms { max: 2, batch: false }).await.unwrap();
+    connections.subscribe("a", &channel("event:2"), "", store::Terms { max: 2, batch: false }).await.unwrap();
     assert_eq!(connections.version(0).await.unwrap(), 3);
     connections.unsubscribe("a", &channel("event:1")).await.unwrap();
     assert_eq!(connections.version(0).await.unwrap(), 4);
