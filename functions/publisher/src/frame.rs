@@ -59,7 +59,12 @@ mod tests {
         let message = format!("{{\"n\":{number},\"x\":\"\"}}");
         let padding = "x".repeat(bytes.saturating_sub(message.len()));
         let message = Bytes::from(message.replace("\"\"", &format!("\"{padding}\"")));
-        Message::Notice(Notice { channel: "campaign:c".parse().unwrap(), message, is_for_collection: false })
+        Message::Notice(Notice {
+            channel: "campaign:c".parse().unwrap(),
+            message,
+            concealed: None,
+            is_for_collection: false,
+        })
     }
 
     fn frames(sizes: &[usize], batches: bool) -> Vec<Bytes> {

@@ -8,6 +8,7 @@ mod directory;
 mod expiry;
 mod faults;
 mod histories;
+mod history;
 mod leases;
 mod quarantine;
 mod quotas;
