@@ -234,7 +234,7 @@ fn a_window_counts_what_came_in_it_and_shows_gauges_as_they_stood_at_its_end() {
         (r#""eventType":"call_initiated""#, 1),
         (r#""eventType":"call_answered""#, 59),
         (r#""eventType":"call_initiated""#, 61),
-        (r#""eventType":"call_ended","status":"busy","cost":0.5""#, 62),
+        (r#""eventType":"call_ended","status":"busy","cost":0.5"#, 62),
         (r#""eventType":"call_initiated""#, 2),
     ]) {
         let routed = decoded(&format!(r#"{{"campaignId":"c","callId":"k",{fields}}}"#)).unwrap();
