@@ -3,6 +3,7 @@
 mod compression;
 mod handler;
 mod route;
+mod span;
 
 use admission::RestAdmission;
 use handler::Api;

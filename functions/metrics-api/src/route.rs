@@ -1,4 +1,4 @@
-//! Which channel a path shows. Every path shows one, so that nothing else differs between them.
+//! Which channel a path shows, and what of it.
 
 use lambda_http::{Request, RequestExt};
 use percent_encoding::percent_decode_str;
@@ -6,20 +6,32 @@ use projections::{ChannelId, Id, Kind, campaign::Status};
 use protocol::ErrorCode;
 use serde::{Deserialize, de::IntoDeserializer, de::value::Error};
 
-/// The channel that `path` shows.
-pub(crate) fn channel(path: &str) -> Result<ChannelId, ErrorCode> {
+/// What of a channel is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// How it stands.
+    View,
+    /// What came in each step of a span of time.
+    History,
+}
+
+/// The channel that `path` shows, and what of it.
+pub(crate) fn channel(path: &str) -> Result<(ChannelId, Shown), ErrorCode> {
     // A client may escape the colon of `campaign:c-17`. An id holds no percent sign, so to decode what the gateway has
     // decoded already changes nothing.
     let decoded = percent_decode_str(path).decode_utf8().map_err(|_| ErrorCode::NotFound)?;
     let segments: Vec<&str> = decoded.strip_prefix('/').unwrap_or_default().split('/').collect();
-    match segments[..] {
-        ["analytics", "metrics"] => Ok(ChannelId::campaigns()),
-        ["analytics", "campaigns", id, "metrics"] => one(Kind::Campaign, id),
-        ["analytics", "system", "health"] => Ok(ChannelId::system()),
-        ["events", id, "dashboard"] => one(Kind::LiveEvent, id),
-        ["channels", name] => name.parse().map_err(|_| ErrorCode::UnknownChannel),
-        _ => Err(ErrorCode::NotFound),
-    }
+    let named = |name: &str| name.parse().map_err(|_| ErrorCode::UnknownChannel);
+    let channel = match segments[..] {
+        ["analytics", "metrics"] => ChannelId::campaigns(),
+        ["analytics", "campaigns", id, "metrics"] => one(Kind::Campaign, id)?,
+        ["analytics", "system", "health"] => ChannelId::system(),
+        ["events", id, "dashboard"] => one(Kind::LiveEvent, id)?,
+        ["channels", name] => named(name)?,
+        ["channels", name, "history"] => return Ok((named(name)?, Shown::History)),
+        _ => return Err(ErrorCode::NotFound),
+    };
+    Ok((channel, Shown::View))
 }
 
 /// The status of the campaigns that are asked for; nothing where the query names none, or where the channel shows no
@@ -56,15 +68,25 @@ mod tests {
             ("/channels/event%3Aevt_1", "event:evt_1"),
             ("/channels/campaigns", "campaigns"),
         ] {
-            assert_eq!(channel(path).map(|channel| channel.to_string()).as_deref(), Ok(name), "{path}");
+            let shown = channel(path).map(|(channel, shown)| (channel.to_string(), shown));
+            assert_eq!(shown, Ok((name.to_owned(), Shown::View)), "{path}");
         }
+        let history = channel("/channels/campaign%3Ac-17/history");
+        assert_eq!(history, Ok(("campaign:c-17".parse().unwrap(), Shown::History)));
     }
 
     #[test]
     fn what_is_no_path_is_told_apart_from_what_is_no_channel() {
-        for path in
-            ["", "/", "/analytics", "/analytics/metrics/", "/analytics/campaigns/a/b/metrics", "/%ff", "/health"]
-        {
+        for path in [
+            "",
+            "/",
+            "/analytics",
+            "/analytics/metrics/",
+            "/analytics/campaigns/a/b/metrics",
+            "/%ff",
+            "/health",
+            "/channels/system/past",
+        ] {
             assert_eq!(channel(path), Err(ErrorCode::NotFound), "{path}");
         }
         let long = format!("/events/{}/dashboard", "x".repeat(129));

@@ -296,6 +296,12 @@ macro_rules! kinds {
                 }
             }
 
+            /// What a window begins with that follows this one: nothing has come, and gauges stand as they did.
+            #[must_use]
+            pub fn carried(&self) -> Self {
+                match self { $(Self::$kind(counts) => Self::$kind(window::Counts::carried(counts)),)+ }
+            }
+
             /// What clients see of it; counters as what came in the window, rates over `length`.
             #[must_use]
             pub fn values(&self, length: Duration) -> Map<String, Value> {

@@ -45,6 +45,11 @@ pub trait Counts: Clone + Default + PartialEq + std::fmt::Debug + Serialize + De
     fn follow(&mut self, later: &Self);
     /// Takes in what another slice counted in the same window.
     fn merge(&mut self, other: &Self);
+    /// What a window begins with that follows this one: nothing has come, and gauges stand as they did.
+    #[must_use]
+    fn carried(&self) -> Self {
+        Self::default()
+    }
     /// What clients see of it; counters as what came in the window, rates over `length`.
     fn values(&self, length: Duration) -> Map<String, Value>;
 }

@@ -2,7 +2,9 @@
 //! publisher's push and the REST body come from.
 
 mod channel_state;
+mod history;
 mod reader;
 
 pub use channel_state::{ChannelState, Known};
+pub use history::Span;
 pub use reader::{Active, MAX_OVERVIEW, Reader, Rendered, complete, cursor_over, fingerprint};

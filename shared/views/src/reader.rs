@@ -60,6 +60,10 @@ impl Reader {
         Self { channels, leases, shards }
     }
 
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
     /// The channel's view as it is now, read consistently; with names of people for who may see them, else with their
     /// initials.
     pub async fn view(
@@ -239,7 +243,13 @@ pub fn fingerprint(view: &View) -> u64 {
     digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-fn render(channel: &ChannelId, is_known: bool, cursor: Cursor, view: &impl Serialize, fingerprint: u64) -> Rendered {
+pub(crate) fn render(
+    channel: &ChannelId,
+    is_known: bool,
+    cursor: Cursor,
+    view: &impl Serialize,
+    fingerprint: u64,
+) -> Rendered {
     #[expect(clippy::expect_used, reason = "views are structs of numbers and text with string keys")]
     let data = serde_json::value::to_raw_value(view).expect("a view is JSON");
     Rendered { message_type: channel.kind().message_type(), cursor, data, is_known, fingerprint }

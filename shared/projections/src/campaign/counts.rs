@@ -137,6 +137,10 @@ impl Counts for CampaignCounts {
         }
     }
 
+    fn carried(&self) -> Self {
+        Self { calls: Calls::default(), ..self.clone() }
+    }
+
     fn values(&self, length: Duration) -> Map<String, Value> {
         let Calls { attempts, answered, busy, failed, converted, opt_outs, .. } = self.calls;
         let shown = |gauge: Option<Gauge>| gauge.map(Gauge::shown).into();
