@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use projections::{
-    ChannelId, Fold, Kind, Record, Routed, Slice, TenantId, Timestamp, View, kind,
+    ChannelId, Fold, HistoryEntry, Kind, Record, Routed, Slice, TenantId, Timestamp, View,
+    history::Chunk,
+    kind,
     topic::{self, TOPICS},
 };
 use serde_json::Value;
@@ -29,17 +31,19 @@ fuzz_target!(|input: &[u8]| {
     for (offset, value) in values.split(|byte| *byte == b'\n').enumerate() {
         let offset = i64::try_from(offset).expect("few lines");
         match topic::decode(&Record { topic, timestamp, default_tenant, value }) {
-            Ok(routed) => for routed in routed {
-                check_routed(&routed, default_tenant, value);
-                let slice = slices
-                    .entry((routed.tenant.clone(), routed.channel.clone()))
-                    .or_insert_with(|| routed.channel.kind().empty_slice());
-                assert_eq!(slice.fold(offset, routed.at, &routed.event), Some(Fold::Applied));
-                let stored = serde_json::to_string(slice).expect("a slice is stored");
-                // Kafka delivers at least once.
-                assert_ne!(slice.fold(offset, routed.at, &routed.event), Some(Fold::Applied));
-                assert_eq!(serde_json::to_string(slice).expect("still"), stored, "a record counts once");
-                check_silence(value, &routed.channel, slice);
+            Ok(routed) => {
+                for routed in routed {
+                    check_routed(&routed, default_tenant, value);
+                    let slice = slices
+                        .entry((routed.tenant.clone(), routed.channel.clone()))
+                        .or_insert_with(|| routed.channel.kind().empty_slice());
+                    assert_eq!(slice.fold(offset, routed.at, &routed.event), Some(Fold::Applied));
+                    let stored = serde_json::to_string(slice).expect("a slice is stored");
+                    // Kafka delivers at least once.
+                    assert_ne!(slice.fold(offset, routed.at, &routed.event), Some(Fold::Applied));
+                    assert_eq!(serde_json::to_string(slice).expect("still"), stored, "a record counts once");
+                    check_silence(value, &routed.channel, slice);
+                }
             }
             Err(reason) => {
                 let text = reason.to_string();
@@ -86,7 +90,7 @@ fn check_silence(value: &[u8], channel: &ChannelId, slice: &Slice) {
     if phone.len() < 6 || Value::Object(said).to_string().contains(&phone) {
         return;
     }
-    let told = format!("{:?} {}", slice.clone().cut(None), shown(channel, slice));
+    let told = format!("{:?} {}", slice.clone().cut(None), shown(channel, slice, &history(slice)));
     let stored = serde_json::to_string(slice).expect("a slice is stored");
     assert!(!told.contains(&phone) && !stored.contains(&phone), "a phone number is kept");
 }
@@ -98,21 +102,29 @@ fn check_slice(channel: &ChannelId, slice: &Slice) {
     let read = channel.kind().read_slice(&mut reader).expect("what was stored can be read");
     assert_eq!(serde_json::to_string(&read).expect("and stored"), stored);
     assert_eq!((read.watermark(), read.event_time()), (slice.watermark(), slice.event_time()));
-    let text = shown(channel, slice);
-    assert_eq!(shown(channel, &read), text, "what is seen does not depend on where it was");
+    let history = history(slice);
+    let text = shown(channel, slice, &history);
+    assert_eq!(shown(channel, &read, &history), text, "what is seen does not depend on where it was");
 
     // Slices of two partitions, either first.
-    let both = |a, b| serde_json::to_string(&kind::view(channel, [a, b], [], now())).expect("a view is JSON");
+    let both = |a, b| serde_json::to_string(&kind::view(channel, [a, b], &history, now())).expect("a view is JSON");
     let empty = channel.kind().empty_slice();
     assert_eq!(both(slice, &empty), text);
     assert_eq!(both(&empty, slice), text);
 
-    let view = kind::view(channel, [slice], [], now());
+    let view = kind::view(channel, [slice], &history, now());
     check_names(channel.kind(), view);
 }
 
-fn shown(channel: &ChannelId, slice: &Slice) -> String {
-    serde_json::to_string(&kind::view(channel, [slice], [], now())).expect("a view is JSON")
+/// All that has happened, as it reads back from what is stored.
+fn history(slice: &Slice) -> Vec<HistoryEntry> {
+    let chunks = slice.clone().cut(None);
+    let read = |chunk: &Chunk| slice.kind().read_entries(&chunk.entries).expect("what was stored can be read");
+    chunks.iter().flat_map(read).collect()
+}
+
+fn shown(channel: &ChannelId, slice: &Slice, history: &[HistoryEntry]) -> String {
+    serde_json::to_string(&kind::view(channel, [slice], history, now())).expect("a view is JSON")
 }
 
 /// Who may not see names sees initials: two capitals at most, and all else as it was.
