@@ -83,7 +83,7 @@ impl Step {
 
     fn before(self, to: Timestamp) -> Timestamp {
         let length = match self {
-            Self::Minute => Duration::from_mins(60),
+            Self::Minute => Duration::from_hours(1),
             Self::Hour => Duration::from_hours(24),
             Self::Day => Duration::from_hours(30 * 24),
         };

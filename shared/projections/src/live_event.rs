@@ -1,17 +1,20 @@
 //! One live event with its audience: messages, votes, questions, reactions, and who just checked in.
 
-use std::{borrow::Cow, time::Duration};
+mod audience;
+mod event;
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Value, json};
 
+pub(crate) use self::event::decode;
+pub use self::{audience::Audience, event::Event};
 use crate::{
-    BadRecord, ChannelId, Event as AnyEvent, Kind, Projection, Record, Routed, Timestamp,
+    ChannelId, Projection, Timestamp,
     history::{Entry, Happened, Recorder},
-    initials, record,
-    scalar::Scalar,
+    initials,
     window::Counts,
-    word,
 };
 
 /// How many check-ins the feed shows, each person once.
@@ -19,28 +22,6 @@ const FEED: usize = 10;
 
 /// The newest check-ins of which these are taken: so often a person may come again and not push others out of the feed.
 const RECENT: usize = 100;
-
-/// What the audience did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A chat message.
-    MessageSent,
-    /// A vote in a poll.
-    PollVoteCast,
-    /// A question.
-    QuestionAsked,
-    /// A vote for a question.
-    QuestionUpvoted,
-    /// An emoji.
-    ReactionSent,
-    /// Somebody arrived.
-    CheckIn {
-        /// Who, as an id.
-        id: String,
-        /// Who, as a name.
-        name: String,
-    },
-}
 
 /// What one partition knows of a live event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,18 +31,6 @@ pub struct LiveEvent {
     /// Version 1 had the feed in here; its last people stay until newer ones come. Newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     check_ins: Vec<CheckIn>,
-}
-
-/// What the audience did, in a partition or in a window of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Audience {
-    messages: u64,
-    votes: u64,
-    questions: u64,
-    upvotes: u64,
-    reactions: u64,
-    #[serde(default)]
-    arrivals: u64,
 }
 
 /// The order of the fields is the order of the feed.
@@ -104,48 +73,6 @@ impl Happened for LiveEntry {
     fn concealed(self) -> Self {
         let Self::CheckIn { id, name } = self;
         Self::CheckIn { id, name: initials::of(&name) }
-    }
-}
-
-impl Audience {
-    fn count(&mut self, event: &Event) {
-        match event {
-            Event::MessageSent => self.messages += 1,
-            Event::PollVoteCast => self.votes += 1,
-            Event::QuestionAsked => self.questions += 1,
-            Event::QuestionUpvoted => self.upvotes += 1,
-            Event::ReactionSent => self.reactions += 1,
-            Event::CheckIn { .. } => self.arrivals += 1,
-        }
-    }
-}
-
-impl Counts for Audience {
-    fn follow(&mut self, later: &Self) {
-        self.merge(later);
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.messages += other.messages;
-        self.votes += other.votes;
-        self.questions += other.questions;
-        self.upvotes += other.upvotes;
-        self.reactions += other.reactions;
-        self.arrivals += other.arrivals;
-    }
-
-    fn values(&self, _: Duration) -> Map<String, Value> {
-        [
-            ("totalMessages", self.messages),
-            ("totalVotes", self.votes),
-            ("totalQuestions", self.questions),
-            ("totalUpvotes", self.upvotes),
-            ("totalReactions", self.reactions),
-            ("checkIns", self.arrivals),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.into()))
-        .into_iter()
-        .collect()
     }
 }
 
@@ -258,90 +185,10 @@ impl Projection for LiveEvent {
     }
 }
 
-/// What an event's type says of it.
-#[derive(Clone, Copy)]
-enum Type {
-    MessageSent,
-    PollVoteCast,
-    QuestionAsked,
-    QuestionUpvoted,
-    ReactionSent,
-    CheckIn,
-}
-
-const TYPES: &[(&str, Type)] = &[
-    ("MESSAGE_SENT", Type::MessageSent),
-    ("POLL_VOTE_CAST", Type::PollVoteCast),
-    ("QUESTION_ASKED", Type::QuestionAsked),
-    ("QUESTION_UPVOTED", Type::QuestionUpvoted),
-    ("REACTION_SENT", Type::ReactionSent),
-    ("CHECK_IN_PROCESSED", Type::CheckIn),
-];
-
-/// A record of `platform.analytics.check-in.v1` or `platform.analytics.events.v1`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Raw<'a> {
-    #[serde(borrow)]
-    tenant_id: Option<Scalar<'a>>,
-    #[serde(borrow)]
-    organization_id: Option<Scalar<'a>>,
-    #[serde(borrow)]
-    timestamp: Option<Scalar<'a>>,
-    #[serde(borrow, rename = "type")]
-    event_type: Option<Scalar<'a>>,
-    #[serde(borrow)]
-    event_id: Option<Scalar<'a>>,
-    #[serde(borrow)]
-    check_in_data: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct RawCheckIn<'a> {
-    #[serde(borrow)]
-    id: Option<Scalar<'a>>,
-    #[serde(borrow)]
-    name: Option<Scalar<'a>>,
-}
-
-/// Decodes a record of either topic.
-pub(crate) fn decode(record: &Record<'_>) -> Result<Vec<Routed>, BadRecord> {
-    let raw: Raw<'_> = record.parse()?;
-    let event_type = record::required(raw.event_type.as_ref(), "type")?.word("type")?;
-    let event = match word::find(event_type, TYPES).ok_or(BadRecord::UnknownEventType("type"))? {
-        Type::MessageSent => Event::MessageSent,
-        Type::PollVoteCast => Event::PollVoteCast,
-        Type::QuestionAsked => Event::QuestionAsked,
-        Type::QuestionUpvoted => Event::QuestionUpvoted,
-        Type::ReactionSent => Event::ReactionSent,
-        Type::CheckIn => check_in(record::required(raw.check_in_data, "checkInData")?)?,
-    };
-    Ok(vec![Routed {
-        tenant: record.tenant(raw.tenant_id.as_ref(), raw.organization_id.as_ref())?,
-        channel: ChannelId::One(Kind::LiveEvent, record::required(raw.event_id.as_ref(), "eventId")?.id("eventId")?),
-        at: record.event_time(raw.timestamp.as_ref())?,
-        event: AnyEvent::LiveEvent(event),
-    }])
-}
-
-fn check_in(data: &RawValue) -> Result<Event, BadRecord> {
-    const NO_OBJECT: BadRecord =
-        BadRecord::WrongType { field: "checkInData", expected: "an object with `id` and `name`" };
-    // serde would take an array for an object's fields in order.
-    if !data.get().starts_with('{') {
-        return Err(NO_OBJECT);
-    }
-    let RawCheckIn { id, name } = serde_json::from_str(data.get()).map_err(|_| BadRecord::TwiceGiven)?;
-    let id = id.filter(|id| !id.is_blank());
-    Ok(Event::CheckIn {
-        id: record::required(id, "checkInData.id")?.label("checkInData.id")?,
-        name: record::required(name, "checkInData.name")?.label("checkInData.name")?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{BadRecord, Record, Routed};
 
     fn decoded(value: &str) -> Result<Routed, BadRecord> {
         let timestamp = Timestamp::from_millis(1000);

@@ -38,7 +38,7 @@ pub(crate) struct Items {
 /// A write, as the database carries it out.
 #[derive(Clone)]
 enum Write {
-    Slice(Versioned, Option<Offset>),
+    Slice(Box<Versioned>, Option<Offset>),
     Chunk(Chunk),
     Window(WindowId, StoredWindow, Option<Offset>),
 }
@@ -106,7 +106,7 @@ impl Items {
                 if self.slice().and_then(Slice::watermark) != expected {
                     return Err(Refused);
                 }
-                self.before = self.stored.replace(slice).map(|before| before.0);
+                self.before = self.stored.replace(*slice).map(|before| before.0);
             }
             Write::Chunk(chunk) => {
                 self.chunks.insert(chunk.id, chunk);
@@ -197,7 +197,7 @@ impl SliceTable for Wire {
         expected: Option<Offset>,
         _: Timestamp,
     ) -> Result<(), WriteError> {
-        let write = Write::Slice(Versioned(slice.clone(), self.version), expected);
+        let write = Write::Slice(Box::new(Versioned(slice.clone(), self.version)), expected);
         if let Err(Refused) = self.write(key, write).await? {
             let stored = self.item(key).stored.clone().map(|stored| stored.read(self.version)).transpose()?;
             return Err(WriteError::Conflict(stored.map(Box::new)));

@@ -155,10 +155,10 @@ async fn an_hour_of_backlog_in_one_batch_is_counted_in_its_minutes_and_quarters(
 #[tokio::test]
 async fn more_minutes_than_a_commit_closes_are_committed_in_parts_and_late_records_are_added() {
     let channels = TestTable::create().await.channels(None);
-    let committer = Committer::new(channels.clone());
+    let writer = Committer::new(channels.clone());
     // A minute a record, from the last to the first: all but two are late.
     let entries: Vec<Entry> = (0..1_440).map(|n| call_at(n, later((1_439 - n) * 60))).collect();
-    let committed = committer.commit(&key(), &entries, later(86_400)).await.unwrap();
+    let committed = writer.commit(&key(), &entries, later(86_400)).await.unwrap();
     assert_eq!((committed.applied, committed.conflicts), (1_440, 0));
     let minutes: Vec<_> = (0..1_440).map(|minute| (minute, 1)).collect();
     assert_eq!(by_window(&channels, Resolution::Minute).await, minutes);
