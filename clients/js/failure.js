@@ -6,8 +6,10 @@
  */
 const HELP = Object.freeze({
   // Ours.
+  closed: 'Make another client: this one has ended.',
   invalid_answer: 'The address may belong to something else. Check url and rest.',
   invalid_address: 'Check url, and that the token is a JWT.',
+  no_rest: 'Pass rest, the address of the REST API.',
   no_websocket: 'Pass a WebSocket class: Node has one of its own from version 22 on.',
   refused: 'The user may have too many connections, or something between does not let WebSockets through.',
   socket_lost: 'Nothing to do: the client connects again.',

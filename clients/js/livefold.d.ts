@@ -198,6 +198,40 @@ export type Notice =
       data: { campaignId: string; status: CampaignStatus; previousStatus: CampaignStatus | null };
     });
 
+export type HistoryStep = 'minute' | 'hour' | 'day';
+
+/** At most 1,500 steps are told at once; more is refused with `invalid_request`. */
+export interface HistoryRange {
+  /** A string as RFC 3339 has it. */
+  from: Date | string;
+  to: Date | string;
+  step: HistoryStep;
+  /** Whose days are meant, an IANA name. Only with the step `day`; default: UTC. */
+  timeZone?: string;
+  /** Takes the question back: it is then rejected with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Counts and averages are of one step; `null` is what is not known. */
+export type HistoryValues = Record<string, number | null>;
+
+/** `activeCalls` and `queueDepth` are as they stood at the end of the step. */
+export type CampaignHistoryValues = {
+  [Name in Exclude<keyof CampaignMetrics, 'campaignId' | 'campaignName' | 'status' | 'updatedAt' | 'activeCalls' | 'queueDepth'>]: number;
+} & { activeCalls: number | null; queueDepth: number | null };
+
+export type HistoryValuesOf<C extends string> = C extends `campaign:${string}` ? CampaignHistoryValues : HistoryValues;
+
+/** What a channel's numbers were. The first point is the first step of which anything is known. */
+export interface History<Values = HistoryValues> {
+  channel: string;
+  from: string;
+  to: string;
+  step: HistoryStep;
+  /** Oldest first; `at` is when the step begins. */
+  points: Array<{ at: string; values: Values }>;
+}
+
 export interface StatusChange {
   status: Status;
   previous: Status;
@@ -251,6 +285,12 @@ export declare class Livefold {
 
   /** Shows every channel anew; resolves with whether that could be done, and never rejects. */
   refresh(): Promise<boolean>;
+
+  /**
+   * What a channel's numbers were, step by step, over REST. Rejects with a `LivefoldError`, of which the event `error` does not
+   * tell; nothing is tried again. Throws a `TypeError` in the same way where the range is none.
+   */
+  history<C extends Channel | (string & {})>(channel: C, range: HistoryRange): Promise<History<HistoryValuesOf<C>>>;
 
   /** Connects now, also after `unauthorized` and `replaced`. A socket that is open stays until the new one has taken over. */
   reconnect(): void;

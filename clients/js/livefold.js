@@ -6,6 +6,7 @@ import { call, Handlers } from './handlers.js';
 import { complete } from './options.js';
 import { Overview } from './overview.js';
 import { Page } from './page.js';
+import { Past } from './past.js';
 import { Poller } from './poller.js';
 import { Rest } from './rest.js';
 import { statusOf } from './status.js';
@@ -37,6 +38,7 @@ export class Livefold {
   #pollSoon;
   #shown = new Shown();
   #overview;
+  #past;
   #channels = new Handlers();
   #events = new Handlers();
 
@@ -72,6 +74,7 @@ export class Livefold {
         changed: () => this.#assess(),
       });
     }
+    this.#past = new Past({ rest: api, token: this.#token });
     this.#overview = new Overview(shared, {
       isWatched: () => this.#channels.has('campaigns'),
       look: async (channel) => this.#poller?.look(channel),
@@ -156,6 +159,15 @@ export class Livefold {
     return this.#connection.isLive;
   }
 
+  /**
+   * What a channel's numbers were, step by step; rejects with a `LivefoldError`, which is told nobody else.
+   * @param {string} channel
+   * @param {import('./livefold.js').HistoryRange} range
+   */
+  async history(channel, range) {
+    return this.#past.ask(channel, range);
+  }
+
   /** Connects now, also after the token was refused, or another took its place. A socket that is open stays until the new one has taken over. */
   reconnect() {
     if (this.#stopped === 'closed') return;
@@ -170,6 +182,7 @@ export class Livefold {
   close() {
     if (this.#stopped === 'closed') return;
     this.#page.close();
+    this.#past.close();
     this.#stop('closed');
     this.#channels.clear();
     this.#shown.retain(() => false);

@@ -82,6 +82,21 @@ export class Rest {
   }
 
   /**
+   * What a channel's numbers were.
+   * @param {string} channel
+   * @param {string} token
+   * @param {Record<string, string>} query
+   * @param {AbortSignal} signal
+   * @returns {Promise<import('./livefold.js').History>}
+   */
+  async history(channel, token, query, signal) {
+    const path = `/channels/${encodeURIComponent(channel)}/history?${new URLSearchParams(query)}`;
+    const { body } = await this.#request(path, token, { signal });
+    if (!Array.isArray(body?.data?.points)) throw new Failure('invalid_answer', 'The answer is no history.');
+    return body.data;
+  }
+
+  /**
    * @param {string} path
    * @param {string} token
    * @param {RequestInit} options

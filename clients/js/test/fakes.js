@@ -142,14 +142,16 @@ class FakeSocket extends EventTarget {
 
 /** Answers REST requests by what a test puts in. */
 export class FakeRest {
-  /** @type {Array<{path: string, method: string, headers: Record<string, string>}>} */
+  /** @type {Array<{path: string, method: string, headers: Record<string, string>, query?: Record<string, string>}>} */
   requests = [];
   /** @type {(request: any) => Response | Promise<Response>} */
   answer = () => new Response('{}', { status: 404 });
 
   fetch = async (url, { method = 'GET', headers = {}, signal } = {}) => {
-    const request = { path: decodeURIComponent(new URL(url).pathname), method, headers };
+    const { pathname, searchParams } = new URL(url);
+    const request = { path: decodeURIComponent(pathname), method, headers, ...(searchParams.size > 0 && { query: Object.fromEntries(searchParams) }) };
     this.requests.push(request);
+    if (signal?.aborted) throw signal.reason;
     const aborted = new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
     return Promise.race([this.answer(request), aborted]);
   };

@@ -62,6 +62,14 @@ const handler = (change: Events['status']): void => void change;
 const off: () => void = live.on('status', handler);
 const isRefreshed: Promise<boolean> = live.refresh();
 live.reconnect();
+
+const from = new Date();
+const past = live.history('campaign:c-17', { from, to: '2026-01-15T10:30:00Z', step: 'day', timeZone: 'Europe/Berlin' });
+const attempts: Promise<number[]> = past.then(({ points }) => points.map(({ values }) => values.totalAttempts));
+// @ts-expect-error a gauge may not be known
+const calls: Promise<number[]> = past.then(({ points }) => points.map(({ values }) => values.activeCalls));
+// @ts-expect-error no such step
+live.history('campaign:c-17', { from, to: from, step: 'week' });
 live.close();
 
-export { isRefreshed, lastUpdate, off, retryAt, status, unsubscribe };
+export { attempts, calls, isRefreshed, lastUpdate, off, retryAt, status, unsubscribe };
