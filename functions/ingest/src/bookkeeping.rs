@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use projections::{ChannelId, Listing, TenantId, Timestamp};
-use store::{Channels, Quarantined, StoreError};
+use store::{Channels, Moved, Quarantined, StoreError};
 
 /// Where ingest keeps what is no slice. [`Channels`] is the real place; tests put faults in between.
 pub trait Bookkeeping {
@@ -22,6 +22,14 @@ pub trait Bookkeeping {
         &self,
         tenant: &TenantId,
         channel: &ChannelId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Enters what a batch has moved in the journal, with Kafka's time of its oldest record.
+    fn journal(
+        &self,
+        moved: Vec<Moved>,
+        oldest: Option<Timestamp>,
         now: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
@@ -52,6 +60,10 @@ impl Bookkeeping for Channels {
 
     async fn extend(&self, tenant: &TenantId, channel: &ChannelId, now: Timestamp) -> Result<(), StoreError> {
         self.extend(tenant, channel, now).await
+    }
+
+    async fn journal(&self, moved: Vec<Moved>, oldest: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError> {
+        self.journal(moved, oldest, now).await
     }
 
     async fn quarantine(&self, bad: &[Quarantined]) -> Result<(), StoreError> {

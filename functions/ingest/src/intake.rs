@@ -7,7 +7,9 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use projections::{Offset, TenantId, Timestamp};
-use store::{CommitError, Committed, Committer, Quarantined, SliceId, SliceKey, SliceTable, StoreError};
+use store::{
+    CommitError, Committed, Committer, ListingChange, Moved, Quarantined, SliceId, SliceKey, SliceTable, StoreError,
+};
 
 use crate::{
     Bookkeeping, NotAnEvent,
@@ -100,6 +102,12 @@ struct Part<'a> {
     outcome: Result<Taken, CommitError>,
 }
 
+/// What has become of the records of one slice, and where they have moved it to if they are stored.
+struct Changed<'a> {
+    part: Part<'a>,
+    moved: Option<Moved>,
+}
+
 impl<S: SliceTable + Bookkeeping> Intake<S> {
     /// An intake into `storage`.
     pub fn new(storage: S, reading: Reading) -> Self {
@@ -108,13 +116,15 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
 
     /// Stores all that the records of an MSK event say. Once this is `Ok` each record is counted, exactly once, or is
     /// in quarantine.
-    pub async fn take(&self, payload: &str, now: Timestamp) -> Result<Taken, IntakeError> {
+    pub async fn take(&self, payload: &str, clock: impl Fn() -> Timestamp) -> Result<Taken, IntakeError> {
+        let now = clock();
         let Batch { topic, oldest, unknown_words, changes, bad } = Batch::read(payload, &self.reading, now)?;
         let bad = by_partition(bad);
         // One write that fails does not keep the others from being seen.
         let changed = stream::iter(&changes).map(|change| self.change(change, now)).buffer_unordered(COMMITS_AT_ONCE);
         let kept = stream::iter(&bad).map(|bad| self.quarantine(bad, now)).buffer_unordered(QUARANTINED_AT_ONCE);
-        let (mut parts, kept): (Vec<_>, Vec<_>) = futures_util::join!(changed.collect(), kept.collect());
+        let (changed, kept): (Vec<_>, Vec<_>) = futures_util::join!(changed.collect(), kept.collect());
+        let mut parts = self.journal(changed, oldest, clock()).await;
         parts.extend(kept);
 
         let taken = Taken { topic, oldest, unknown_words, ..Taken::default() };
@@ -125,34 +135,67 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
         result
     }
 
+    /// Enters in the journal what is stored, also where the rest of the batch comes again; what it does not say, no publisher
+    /// learns, so without it nothing is stored.
+    async fn journal<'a>(&self, changed: Vec<Changed<'a>>, oldest: Option<Timestamp>, now: Timestamp) -> Vec<Part<'a>> {
+        let (mut parts, moved): (Vec<_>, Vec<_>) = changed.into_iter().map(|Changed { part, moved }| (part, moved)).unzip();
+        let moved: Vec<Moved> = moved.into_iter().flatten().collect();
+        if moved.is_empty() {
+            return parts;
+        }
+        // An entry is found by when it was written, and storing may have taken its time.
+        let keys: Vec<SliceKey> = moved.iter().map(Moved::key).collect();
+        if let Err(error) = self.storage().journal(moved, oldest, now).await {
+            tracing::error!(%error, "journal not written");
+            for key in keys {
+                self.last_written().forget(&key);
+            }
+            for part in parts.iter_mut().filter(|part| part.outcome.is_ok()) {
+                part.outcome = Err(error.clone().into());
+            }
+        }
+        parts
+    }
+
     /// Stores what a batch says of one slice, and logs what an operator has to know of it.
-    async fn change<'a>(&self, change: &'a Change, now: Timestamp) -> Part<'a> {
+    async fn change<'a>(&self, change: &'a Change, now: Timestamp) -> Changed<'a> {
         let changed = self.commit(change, now).await;
         let SliceKey { tenant, channel, slice: SliceId { topic, partition, .. } } = &change.key;
         match &changed {
-            Ok(Committed { regressed: 0, .. }) => {}
-            Ok(Committed { regressed, .. }) => tracing::warn!(
+            Ok((Committed { regressed: 0, .. }, _)) => {}
+            Ok((Committed { regressed, .. }, _)) => tracing::warn!(
                 %tenant, %channel, topic, partition, regressed,
                 "newer records stand at offsets that were seen: if the topic was made again, raise TOPIC_EPOCH"
             ),
             Err(error) => tracing::error!(%tenant, %channel, topic, partition, %error, "slice not stored"),
         }
         let first = change.entries.iter().map(|entry| entry.offset).min().unwrap_or_default();
-        Part { topic, partition: *partition, first, outcome: changed.map(Taken::from) }
+        let moved = changed.as_ref().ok().and_then(|(committed, listing)| {
+            let (SliceKey { tenant, channel, slice }, latest) = (change.key.clone(), change.latest.min(now));
+            Some(Moved { tenant, channel, slice, watermark: committed.watermark?, latest, listing: *listing })
+        });
+        let outcome = changed.map(|(committed, _)| Taken::from(committed));
+        Changed { part: Part { topic, partition: *partition, first, outcome }, moved }
     }
 
     /// Commits a slice and then lists its channel. Should this end in between, the batch comes again, to a container
     /// that has not listed the channel yet.
-    async fn commit(&self, Change { key, entries, latest }: &Change, now: Timestamp) -> Result<Committed, CommitError> {
+    async fn commit(
+        &self,
+        Change { key, entries, latest }: &Change,
+        now: Timestamp,
+    ) -> Result<(Committed, ListingChange), CommitError> {
         let committed = self.committer.commit(key, entries, now).await?;
+        self.extend(key, now).await?;
+        let mut change = ListingChange::None;
         // Of what a tenant has only one there is no list.
         if key.channel.id().is_some() {
             // A producer's clock that leads must not put its channel before all others for good.
             let last_activity = (*latest).min(now);
-            self.describe(key, Description { listing: committed.listing.clone(), last_activity }, now).await?;
+            let description = Description { listing: committed.listing.clone(), last_activity };
+            change = self.describe(key, description, now).await?;
         }
-        self.extend(key, now).await?;
-        Ok(committed)
+        Ok((committed, change))
     }
 
     /// Keeps what rests of the channel for as long as what was just written.
@@ -164,13 +207,19 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
         extended.inspect_err(|_| self.last_written().give_turn_back(key))
     }
 
-    async fn describe(&self, key: &SliceKey, description: Description, now: Timestamp) -> Result<(), StoreError> {
-        if self.last_written().is_due(key, &description) {
+    async fn describe(
+        &self,
+        key: &SliceKey,
+        description: Description,
+        now: Timestamp,
+    ) -> Result<ListingChange, StoreError> {
+        let change = self.last_written().change(key, &description);
+        if change != ListingChange::None {
             let Description { listing, last_activity } = &description;
             self.storage().describe(&key.tenant, &key.channel, listing.as_ref(), *last_activity, now).await?;
             self.last_written().written(key.clone(), description);
         }
-        Ok(())
+        Ok(change)
     }
 
     /// Keeps the bad records that a batch holds of one partition.

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use projections::{ChannelId, Listing, TenantId, Timestamp};
-use store::SliceKey;
+use store::{ListingChange, SliceKey};
 
 /// The directory sorts channels by their last activity and needs it no finer.
 const ACTIVITY_STEP: Duration = Duration::from_secs(15);
@@ -34,16 +34,25 @@ pub(crate) struct LastWritten {
 }
 
 impl LastWritten {
-    /// Whether the directory should hear of it.
-    pub(crate) fn is_due(&self, key: &SliceKey, new: &Description) -> bool {
-        self.descriptions.get(key).is_none_or(|last_written| {
-            last_written.listing != new.listing || new.last_activity.since(last_written.last_activity) >= ACTIVITY_STEP
-        })
+    /// What of it the directory should hear.
+    pub(crate) fn change(&self, key: &SliceKey, new: &Description) -> ListingChange {
+        match self.descriptions.get(key) {
+            Some(last_written) if last_written.listing == new.listing => {
+                let is_later = new.last_activity.since(last_written.last_activity) >= ACTIVITY_STEP;
+                if is_later { ListingChange::Activity } else { ListingChange::None }
+            }
+            _ => ListingChange::Listing,
+        }
     }
 
     /// The directory has heard of it.
     pub(crate) fn written(&mut self, key: SliceKey, description: Description) {
         remember(&mut self.descriptions, key, description);
+    }
+
+    /// Nobody has learned of what the directory has heard: it is told anew.
+    pub(crate) fn forget(&mut self, key: &SliceKey) {
+        self.descriptions.remove(key);
     }
 
     /// Whether it is time to note again when a topic was last heard of; the caller then does.
@@ -105,13 +114,14 @@ mod tests {
     #[test]
     fn a_channel_is_due_when_it_is_new_when_its_listing_changes_and_every_fifteen_seconds() {
         let mut last_written = LastWritten::default();
-        assert!(last_written.is_due(&key(1), &active_at(100)));
+        assert_eq!(last_written.change(&key(1), &active_at(100)), ListingChange::Listing);
         last_written.written(key(1), active_at(100));
-        assert!(!last_written.is_due(&key(1), &active_at(114)));
-        assert!(last_written.is_due(&key(1), &active_at(115)));
+        assert_eq!(last_written.change(&key(1), &active_at(114)), ListingChange::None);
+        assert_eq!(last_written.change(&key(1), &active_at(115)), ListingChange::Activity);
         let listing = Listing { name: None, status: Some("paused"), active: false, at: Timestamp::from_millis(1) };
-        assert!(last_written.is_due(&key(1), &Description { listing: Some(listing), ..active_at(100) }));
-        assert!(last_written.is_due(&key(2), &active_at(100)));
+        let described = Description { listing: Some(listing), ..active_at(100) };
+        assert_eq!(last_written.change(&key(1), &described), ListingChange::Listing);
+        assert_eq!(last_written.change(&key(2), &active_at(100)), ListingChange::Listing);
     }
 
     #[test]

@@ -15,6 +15,7 @@ async fn main() -> Result<(), Error> {
     let reads_responses = variables.flag("PARTIAL_RESPONSES")?;
     let retention = variables.days("RETENTION_DAYS")?;
     let channels = Clients::new(variables).await.channels(retention)?;
+    let channels = channels.with_journal_buckets(variables.journal_buckets()?);
     // Opens the connection before the first batch comes.
     if let Err(error) = channels.ping().await {
         tracing::warn!(%error, "no connection during init");

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let variables = Variables::from_env();
     let clients = Clients::new(variables).await;
-    let (channels, connections, leases) = (clients.channels(None)?, clients.connections()?, clients.leases()?);
+    let (channels, connections, leases) = (clients.channels(None)?.with_journal_buckets(variables.journal_buckets()?), clients.connections()?, clients.leases()?);
     let publisher = Publisher {
         desk: Desk {
             reader: Reader::new(channels.clone(), leases.clone(), connections.shards()),

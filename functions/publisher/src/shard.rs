@@ -10,7 +10,7 @@ use gateway::Post;
 use projections::{ChannelId, HistoryEntry, Kind, TenantId, Timestamp, View, system::Pipeline};
 use protocol::Cursor;
 use runtime::metrics::Times;
-use store::{Channels, Connections, Consistency, MAX_CONNECTION_AGE, StoreError};
+use store::{Channels, Connections, Consistency, Follower, MAX_CONNECTION_AGE, StoreError};
 use tracing::warn;
 use views::{ChannelState, Known, Reader};
 
@@ -58,7 +58,8 @@ pub(crate) struct Shard<G> {
     audience: Audience,
     rosters: Rosters,
     up_to_date: HashSet<u64>,
-    version: Option<u64>,
+    follower: Follower,
+    is_read: bool,
     audience_read_at: Timestamp,
     overview_at: Timestamp,
     outbox: Outbox<G>,
@@ -72,6 +73,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         for baseline in left.channels {
             board.restore(baseline);
         }
+        let follower = Follower::new((desk.clock)());
         Self {
             number,
             desk,
@@ -79,7 +81,8 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
             audience: Audience::default(),
             rosters: Rosters::new(),
             up_to_date: left.up_to_date,
-            version: None,
+            follower,
+            is_read: false,
             audience_read_at: Timestamp::default(),
             overview_at: Timestamp::default(),
             outbox,
@@ -90,7 +93,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
     /// [`Self::post`], where the lease still holds then.
     pub(crate) async fn read(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         if self.outbox.collect(&mut self.audience, now) {
-            self.version = None;
+            self.is_read = false;
         }
         self.read_audience(now).await?;
         self.board.clear_notices();
@@ -135,9 +138,9 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         self.audience.count()
     }
 
-    /// The version of the shard that the connections were read at.
-    pub(crate) fn version(&self) -> Option<u64> {
-        self.version
+    /// Whether the connections were read.
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_read
     }
 
     /// Finishes: what waited for a connection that was busy is posted too. When this returns nothing is posted any more.
@@ -175,8 +178,8 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
     }
 
     async fn read_audience(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let version = self.desk.connections.version(self.number).await?;
-        if self.version == Some(version) && now.since(self.audience_read_at) < AUDIENCE_INTERVAL {
+        let changes = self.desk.connections.changes(self.number, &mut self.follower, now).await?;
+        if self.is_read && changes.is_complete && changes.entries.is_empty() && now.since(self.audience_read_at) < AUDIENCE_INTERVAL {
             return Ok(());
         }
         let mut connections = self.desk.connections.connections(self.number).await?;
@@ -184,7 +187,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         connections.retain(|connection| now < connection.connected_at.plus(MAX_CONNECTION_AGE));
         self.audience.replace(connections, &mut self.board, &self.up_to_date);
         self.up_to_date.clear();
-        self.version = Some(version);
+        self.is_read = true;
         self.audience_read_at = now;
         Ok(())
     }

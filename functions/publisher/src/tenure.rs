@@ -120,7 +120,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
                 // A successor that has died since it asked publishes nothing.
                 End::HandedOver => self.is_taken_up(lease.token).await,
                 // Who connected just before the release saw the lease held and called no publisher.
-                End::NobodyWatches => !self.has_changed_since(&shard).await?,
+                End::NobodyWatches => self.desk.connections.is_empty(self.shard).await?,
                 End::Busy | End::OutOfTime | End::Lost => true,
             };
             if is_over {
@@ -235,7 +235,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
             tally,
             latency,
             ticks: std::mem::take(&mut diary.ticks),
-            connections: shard.version().map(|_| shard.connections().values().sum()),
+            connections: shard.is_read().then(|| shard.connections().values().sum()),
             leases_expired: std::mem::take(&mut diary.leases_expired),
         });
     }
@@ -285,11 +285,6 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
 
     fn work_ends(&self) -> Timestamp {
         Timestamp::from_millis(self.deadline.as_millis() - i64::try_from(FAREWELL.as_millis()).unwrap_or(0))
-    }
-
-    /// Whether connections have come or gone since the shard read them.
-    async fn has_changed_since(&self, shard: &Shard<G>) -> Result<bool, StoreError> {
-        Ok(shard.version() != Some(self.desk.connections.version(self.shard).await?))
     }
 
     async fn save(&self, shard: &Shard<G>, lease: &Lease) -> Result<(), StoreError> {

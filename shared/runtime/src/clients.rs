@@ -41,13 +41,14 @@ impl Clients {
 
     /// The table of channels; what is written to it is kept for `retention`.
     pub fn channels(&self, retention: Option<Duration>) -> Result<Channels, ConfigError> {
-        Ok(Channels::new(self.dynamodb.clone(), self.variables.required("CHANNELS_TABLE")?, retention))
+        let table = self.variables.required("CHANNELS_TABLE")?;
+        Ok(Channels::new(self.dynamodb.clone(), table, retention))
     }
 
     /// The table of connections.
     pub fn connections(&self) -> Result<Connections, ConfigError> {
         let table = self.variables.required("CONNECTIONS_TABLE")?;
-        Ok(Connections::new(self.dynamodb.clone(), table, self.variables.shards()?))
+        Ok(Connections::new(self.dynamodb.clone(), table, self.variables.shards()?, clock::now))
     }
 
     /// The publishers' leases, in the table of connections.

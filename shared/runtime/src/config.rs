@@ -92,6 +92,11 @@ impl Variables {
         self.number("SHARDS", 1..=1000).map(|shards| NonZeroU32::new(shards).unwrap_or(NonZeroU32::MIN))
     }
 
+    /// Over how many partitions the journal of channels is spread.
+    pub fn journal_buckets(&self) -> Result<NonZeroU32, ConfigError> {
+        self.number("JOURNAL_BUCKETS", 1..=100).map(|buckets| NonZeroU32::new(buckets).unwrap_or(NonZeroU32::MIN))
+    }
+
     /// The origins whose pages may come; none where the variable is not set.
     pub fn origins(&self) -> Result<Origins, ConfigError> {
         const NAME: &str = "ALLOWED_ORIGINS";

@@ -1,6 +1,6 @@
 //! The table of channels.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 use projections::Timestamp;
@@ -11,6 +11,7 @@ use crate::{StoreError, expiry, table::Table};
 #[derive(Clone, Debug)]
 pub struct Channels {
     pub(crate) table: Table,
+    pub(crate) journal_buckets: NonZeroU32,
     retention: Option<Duration>,
 }
 
@@ -19,7 +20,7 @@ impl Channels {
     /// later than Kafka forgets its records: a record that comes again after its slice has gone is counted again.
     #[must_use]
     pub fn new(client: Client, table: String, retention: Option<Duration>) -> Self {
-        Self { table: Table::new(client, table), retention }
+        Self { table: Table::new(client, table), journal_buckets: NonZeroU32::MIN, retention }
     }
 
     /// Asks for an item that is not there: opens the connection during init, and tells whether the table answers.

@@ -2,8 +2,6 @@
 //!
 //! A mark is never taken back: after it nothing is sent to the connection but why it ends.
 
-use std::collections::BTreeMap;
-
 use futures_util::{StreamExt, stream};
 use projections::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -53,26 +51,22 @@ impl CloseReason {
 
 impl Connections {
     /// Marks a connection for the publisher to close; the first reason stays. False if it is gone. Doing so again is no
-    /// error and raises the version once more, which the first time may not have come to.
+    /// error and enters it in the journal once more, which the first time may not have come to.
     pub async fn end(&self, id: &str, ending: CloseReason, now: Timestamp) -> Result<bool, StoreError> {
         let is_there = self.mark(id, ending, now).await?;
         if is_there {
-            self.raise_version(id).await?;
+            self.enter_change(id).await?;
         }
         Ok(is_there)
     }
 
-    /// Marks many connections, and raises the version of each of their shards once; tells how many were there. Where
-    /// some could not be marked the others are, and doing so again is no error.
+    /// Marks many connections; tells how many were there. Where some could not be marked the others are, and doing so again
+    /// is no error.
     pub async fn end_all(&self, ids: Vec<String>, ending: CloseReason, now: Timestamp) -> Result<usize, StoreError> {
-        let one_of_each: BTreeMap<u32, String> = ids.iter().map(|id| (self.shard_of(id), id.clone())).collect();
-        let mark = |id: String| async move { self.mark(&id, ending, now).await };
-        let marked: Vec<_> = stream::iter(ids).map(mark).buffer_unordered(MARKS).collect().await;
-        for id in one_of_each.values() {
-            self.raise_version(id).await?;
-        }
-        let marked: Vec<bool> = marked.into_iter().collect::<Result<_, _>>()?;
-        Ok(marked.into_iter().filter(|is_there| *is_there).count())
+        let end = |id: String| async move { self.end(&id, ending, now).await };
+        let ended: Vec<_> = stream::iter(ids).map(end).buffer_unordered(MARKS).collect().await;
+        let ended: Vec<bool> = ended.into_iter().collect::<Result<_, _>>()?;
+        Ok(ended.into_iter().filter(|is_there| *is_there).count())
     }
 
     /// Marks a connection unless it is marked; false if it is gone.
@@ -88,7 +82,7 @@ impl Connections {
     }
 
     /// Marks a connection whose token has expired, unless a new one came in the meantime, and tells what it is ending
-    /// for; `None` if it is not, or if it is gone. For the publisher, who knows then: it raises no version.
+    /// for; `None` if it is not, or if it is gone. For the publisher, who knows then: it enters nothing in the journal.
     pub async fn expire(&self, id: &str, now: Timestamp) -> Result<Option<CloseReason>, StoreError> {
         let update = self
             .table

@@ -10,17 +10,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     CloseReason, StoreError,
-    keys::{self, Key},
-    table::{Item, Range, Reading, Table, from_item, number, to_item},
+    keys::Key,
+    table::{Item, Table, from_item, number, to_item},
     tenant_quota, user_quota,
 };
 
 /// API Gateway closes a connection after two hours; ten minutes more, and nobody can still be there. What a lost
 /// `$disconnect` has left behind is forgotten then.
 pub const MAX_CONNECTION_AGE: Duration = Duration::from_mins(130);
-
-/// The sort key of the counter that every change of a shard's connections raises.
-const VERSION: &str = "#version";
 
 /// A connection: what it may do and what it watches. Its item carries no version of its form, for none outlives
 /// [`MAX_CONNECTION_AGE`]; a new field needs a default while a new build takes over.
@@ -97,14 +94,17 @@ impl Occupant {
 #[derive(Clone, Debug)]
 pub struct Connections {
     pub(crate) table: Table,
+    pub(crate) clock: fn() -> Timestamp,
     shards: NonZeroU32,
 }
 
 impl Connections {
-    /// The table of this name. With another number of shards the connections that are open are no longer found.
+    /// The table of this name. With another number of shards the connections that are open are no longer found. The clock
+    /// is for the journal alone: an entry is to be found by when it was written, and not by when the request began, which
+    /// may have had to wait.
     #[must_use]
-    pub fn new(client: Client, table: String, shards: NonZeroU32) -> Self {
-        Self { table: Table::new(client, table), shards }
+    pub fn new(client: Client, table: String, shards: NonZeroU32, clock: fn() -> Timestamp) -> Self {
+        Self { table: Table::new(client, table), clock, shards }
     }
 
     /// Asks for an item that is not there: opens the connection during init, and tells whether the table answers.
@@ -171,7 +171,7 @@ impl Connections {
             let _ = self.withdraw(connection).await;
             return Err(error.into());
         }
-        if let Err(error) = self.raise_version(&connection.id).await {
+        if let Err(error) = self.enter_change(&connection.id).await {
             let _ = self.disconnect(&connection.id).await;
             return Err(error.into());
         }
@@ -219,7 +219,7 @@ impl Connections {
                 freed = tenant_quota::release(&self.table, &principal.tenant, connected_at).await;
             }
         }
-        self.raise_version(id).await?;
+        self.enter_change(id).await?;
         freed
     }
 
@@ -238,35 +238,7 @@ impl Connections {
         Ok(found)
     }
 
-    /// A number that is raised after every change of a shard's connections. Read it before them: whoever then finds the
-    /// same number has missed nothing.
-    pub async fn version(&self, shard: u32) -> Result<u64, StoreError> {
-        #[derive(Deserialize)]
-        struct Version {
-            version: u64,
-        }
-        let item = self.table.get(&Key::of_shard(shard, VERSION)).await?;
-        item.map_or(Ok(0), |item| from_item(item).map(|Version { version }| version))
-    }
-
-    /// All connections of a shard. One that cannot be read is left out, with a warning: it must not silence the others.
-    pub async fn connections(&self, shard: u32) -> Result<Vec<Connection>, StoreError> {
-        let reading = Reading { is_consistent: true, ..Reading::default() };
-        let range = Range::After(keys::AFTER_HASH);
-        let items = self.table.query(&keys::shard(shard), range, reading, usize::MAX).await?;
-        let readable = items.into_iter().filter_map(|item| {
-            from_item(item).inspect_err(|error| tracing::warn!(%error, "a connection is left out")).ok()
-        });
-        Ok(readable.collect())
-    }
-
-    pub(crate) async fn raise_version(&self, id: &str) -> Result<(), StoreError> {
-        let key = Key::of_shard(self.shard_of(id), VERSION);
-        self.table.update(&key, "ADD #version :one").value(":one", number(1)).send().await?;
-        Ok(())
-    }
-
     pub(crate) fn key(&self, id: &str) -> Key {
-        Key::of_shard(self.shard_of(id), id)
+        Key::connection(self.shard_of(id), id)
     }
 }

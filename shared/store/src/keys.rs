@@ -130,6 +130,16 @@ pub(crate) fn topics(tenant: &TenantId) -> String {
     format!("{tenant}#topics")
 }
 
+/// A part of the journal of channels.
+pub(crate) fn journal(bucket: u32) -> String {
+    format!("journal#{bucket}")
+}
+
+/// The journal of a shard's connections.
+pub(crate) fn registry(shard: u32) -> String {
+    format!("shard#{shard}#journal")
+}
+
 /// Over how many keys the bad records of a Kafka partition are spread.
 pub(crate) const QUARANTINE_SPREAD: Offset = 8;
 
@@ -149,7 +159,7 @@ pub(crate) fn replays(topic: &str, partition: i32) -> String {
     format!("quarantine#{topic}#{partition}#replays")
 }
 
-/// The partition that holds a shard's connections, and what its publisher keeps.
+/// The partition that holds a shard's connections.
 pub(crate) fn shard(number: u32) -> String {
     format!("shard#{number}")
 }
@@ -180,9 +190,25 @@ impl Key {
         Self { pk: replays(topic, *partition), sk: format!("{offset:019}#{sha256}") }
     }
 
-    /// A connection by its id, or one of the shard's own items.
-    pub(crate) fn of_shard(number: u32, sk: &str) -> Self {
-        Self { pk: shard(number), sk: sk.to_owned() }
+    /// A connection by its id.
+    pub(crate) fn connection(shard_number: u32, id: &str) -> Self {
+        Self { pk: shard(shard_number), sk: id.to_owned() }
+    }
+
+    /// Which publisher serves a shard. Under a key of its own, as all that publishers keep: a storm of handshakes that has
+    /// the shard's key throttled must not cost the lease.
+    pub(crate) fn lease(shard: u32) -> Self {
+        Self { pk: format!("lease#{shard}"), sk: "#lease".to_owned() }
+    }
+
+    /// What a shard's publisher leaves to its successor.
+    pub(crate) fn published(shard: u32) -> Self {
+        Self { pk: format!("published#{shard}"), sk: "#published".to_owned() }
+    }
+
+    /// How a shard's publisher goes.
+    pub(crate) fn pulse(shard: u32) -> Self {
+        Self { pk: format!("published#{shard}"), sk: "#pulse".to_owned() }
     }
 
     /// The connections that a user has.
@@ -251,7 +277,7 @@ mod tests {
         assert_eq!(Key::ticket("9f86d081").to_string(), "ticket#… / #ticket");
         assert_eq!(Key::revoked(&acme, None).to_string(), "acme#revoked / #everyone");
         assert_eq!(Key::tenant(&acme).to_string(), "tenant#acme / #connections");
-        assert_eq!(Key::of_shard(0, "#lease").to_string(), "shard#0 / #lease");
+        assert_eq!(Key::lease(0).to_string(), "lease#0 / #lease");
     }
 
     #[test]
@@ -269,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn no_connection_id_sorts_among_what_the_publisher_keeps() {
+    fn no_connection_id_sorts_among_what_earlier_builds_keep_beside_connections() {
         assert!("#version" < AFTER_HASH && "#published" < AFTER_HASH);
         assert!(AFTER_HASH < "+a=" && AFTER_HASH < "/a=" && AFTER_HASH < "L0SM9cOFvHcCIhw=");
     }

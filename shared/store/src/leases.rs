@@ -20,9 +20,6 @@ use crate::{
 /// there any more, and anyone may.
 pub const HANDOVER: Duration = Duration::from_secs(2);
 
-/// The sort key of a shard's lease.
-const LEASE: &str = "#lease";
-
 /// What holds for a lease that its holder has not given away.
 const STILL_MINE: &str = "#owner = :owner AND #token = :token AND attribute_not_exists(#handed_over)";
 
@@ -233,5 +230,5 @@ impl Leases {
 }
 
 fn key(shard: u32) -> Key {
-    Key::of_shard(shard, LEASE)
+    Key::lease(shard)
 }

@@ -17,9 +17,6 @@ pub const MAX_PUBLISHED: usize = 350 * 1024;
 /// The most tenants whose connections are counted in a pulse, those with the most connections.
 pub const MAX_PULSE_TENANTS: usize = 1_000;
 
-const PUBLISHED: &str = "#published";
-const PULSE: &str = "#pulse";
-
 /// How a shard's publisher goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pulse {
@@ -41,13 +38,13 @@ impl Leases {
         let item = Item::from([("published".into(), binary(bytes)), ("token".into(), number(lease.token))]);
         let condition = "attribute_not_exists(#pk) OR #token <= :token";
         let values = [(":token", number(lease.token))];
-        let saved = self.table.put_if(&Key::of_shard(shard, PUBLISHED), item, condition, values).await?;
+        let saved = self.table.put_if(&Key::published(shard), item, condition, values).await?;
         Ok(matches!(saved, Conditional::Met(_)))
     }
 
     /// What the last holder has left.
     pub async fn published(&self, shard: u32) -> Result<Option<Vec<u8>>, StoreError> {
-        let item = self.table.get(&Key::of_shard(shard, PUBLISHED)).await?;
+        let item = self.table.get(&Key::published(shard)).await?;
         let bytes = item.and_then(|mut item| item.remove("published")?.as_b().cloned().ok());
         Ok(bytes.map(aws_sdk_dynamodb::primitives::Blob::into_inner))
     }
@@ -59,11 +56,11 @@ impl Leases {
         largest.truncate(MAX_PULSE_TENANTS);
         let connections = largest.into_iter().map(|(tenant, count)| (tenant.clone(), *count)).collect();
         let bounded = Pulse { connections, ..pulse.clone() };
-        self.table.put(&Key::of_shard(shard, PULSE), to_item(&bounded)?).await
+        self.table.put(&Key::pulse(shard), to_item(&bounded)?).await
     }
 
     /// How the last publisher went.
     pub async fn pulse(&self, shard: u32) -> Result<Option<Pulse>, StoreError> {
-        self.table.get(&Key::of_shard(shard, PULSE)).await?.map(from_item).transpose()
+        self.table.get(&Key::pulse(shard)).await?.map(from_item).transpose()
     }
 }

@@ -62,7 +62,7 @@ impl Connections {
         let update = self.table.update(&self.key(id), &format!("SET #principal = :principal {}", removal(last)));
         let update = update.value(":principal", AttributeValue::M(to_item(principal)?));
         self.rewrite(named(update, last), principal, now).await?;
-        Ok(self.raise_version(id).await?)
+        Ok(self.enter_change(id).await?)
     }
 
     /// Sends an update for a connection that may be renewed.

@@ -55,7 +55,7 @@ impl Connections {
                 .value(":no", boolean(false))
                 .value(":max", number(terms.max));
             let found = match another.send().await? {
-                Conditional::Met(_) => return Ok(self.raise_version(id).await?),
+                Conditional::Met(_) => return Ok(self.enter_change(id).await?),
                 Conditional::Failed(found) => found.ok_or(SubscribeError::Gone)?,
             };
             let found: Connection = from_item(found)?;
@@ -70,7 +70,7 @@ impl Connections {
                 .value(":no", boolean(false))
                 .value(":yes", boolean(true));
             if let Conditional::Met(_) = first.send().await? {
-                return Ok(self.raise_version(id).await?);
+                return Ok(self.enter_change(id).await?);
             }
         }
         Err(contended())
@@ -98,7 +98,7 @@ impl Connections {
                 .value(":no", boolean(false));
             match on_unchanged(update, &known).send().await? {
                 Conditional::Met(_) => {
-                    self.raise_version(&known.id).await?;
+                    self.enter_change(&known.id).await?;
                     return Ok(refused);
                 }
                 Conditional::Failed(found) => known = from_item(found.ok_or(SubscribeError::Gone)?)?,
@@ -107,8 +107,8 @@ impl Connections {
         Err(contended())
     }
 
-    /// Lets a connection no longer watch a channel. Not to have watched it is no error, and no change: the version stays,
-    /// so that nobody can have the publisher read everything again for nothing.
+    /// Lets a connection no longer watch a channel. Not to have watched it is no error, and no change: nothing is entered
+    /// in the journal, so that nobody has the publisher read for nothing.
     pub async fn unsubscribe(&self, id: &str, channel: &ChannelId) -> Result<(), SubscribeError> {
         let update = self
             .table
@@ -116,7 +116,7 @@ impl Connections {
             .on_condition("attribute_exists(#channels.#channel)")
             .name("#channel", channel.to_string());
         match update.send().await? {
-            Conditional::Met(_) => Ok(self.raise_version(id).await?),
+            Conditional::Met(_) => Ok(self.enter_change(id).await?),
             Conditional::Failed(Some(_)) => Ok(()),
             Conditional::Failed(None) => Err(SubscribeError::Gone),
         }
@@ -134,7 +134,7 @@ impl Connections {
             }
             let update = self.table.update(&self.key(&known.id), "SET #channels = :channels");
             match on_unchanged(update.value(":channels", map(&left)), &known).send().await? {
-                Conditional::Met(_) => return Ok(self.raise_version(&known.id).await?),
+                Conditional::Met(_) => return Ok(self.enter_change(&known.id).await?),
                 Conditional::Failed(found) => known = from_item(found.ok_or(SubscribeError::Gone)?)?,
             }
         }

@@ -1,6 +1,10 @@
 //! A table for each test, with the keys and the expiry that `template.yaml` gives both tables.
 
-use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    time::{Duration, SystemTime},
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -10,6 +14,7 @@ use aws_sdk_dynamodb::{
         TimeToLiveSpecification,
     },
 };
+use projections::Timestamp;
 use store::{Channels, Connections, Leases, Requests, Revocations, Tickets};
 
 /// A table of a test's own.
@@ -61,7 +66,7 @@ impl TestTable {
     /// The connections in it, on so many shards.
     #[must_use]
     pub fn connections(&self, shards: u32) -> Connections {
-        Connections::new(self.client.clone(), self.name.clone(), NonZeroU32::new(shards).unwrap())
+        Connections::new(self.client.clone(), self.name.clone(), NonZeroU32::new(shards).unwrap(), now)
     }
 
     /// The leases in it.
@@ -137,4 +142,10 @@ async fn serve() -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
     url
+}
+
+/// The time, for what is entered in a journal.
+fn now() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(i64::try_from(since_1970.as_millis()).unwrap())
 }

@@ -10,7 +10,7 @@ use projections::{
     ChannelId, Listing, Offset, Slice, TenantId, Timestamp,
     history::{Chunk, ChunkId},
 };
-use store::{Quarantined, SliceKey, SliceTable, StoreError, StoredWindow, WindowId, WriteError};
+use store::{Moved, Quarantined, SliceKey, SliceTable, StoreError, StoredWindow, WindowId, WriteError};
 
 /// Cheap to clone; all clones are one storage.
 #[derive(Clone, Default)]
@@ -23,6 +23,7 @@ pub(crate) struct State {
     pub(crate) windows: HashMap<(SliceKey, WindowId), StoredWindow>,
     pub(crate) quarantine: BTreeMap<(String, i32, Offset), Quarantined>,
     pub(crate) directory: BTreeMap<(TenantId, String), Option<Listing>>,
+    pub(crate) journal: Vec<Moved>,
     pub(crate) notes: BTreeMap<(TenantId, String), Timestamp>,
     /// Channels that were extended, and when.
     pub(crate) extensions: Vec<(TenantId, String, Timestamp)>,
@@ -145,6 +146,10 @@ impl Bookkeeping for Memory {
 
     async fn extend(&self, tenant: &TenantId, channel: &ChannelId, now: Timestamp) -> Result<(), StoreError> {
         self.request(|state| state.extensions.push((tenant.clone(), channel.to_string(), now)))
+    }
+
+    async fn journal(&self, moved: Vec<Moved>, _: Option<Timestamp>, _: Timestamp) -> Result<(), StoreError> {
+        self.request(|state| state.journal.extend(moved))
     }
 
     async fn quarantine(&self, bad: &[Quarantined]) -> Result<(), StoreError> {
