@@ -16,7 +16,7 @@ const FUNCTIONS: [&str; 8] =
     ["auth-api", "health-api", "ingest", "metrics-api", "publisher", "ws-connect", "ws-disconnect", "ws-message"];
 
 /// Every variable that any function may ask for: one that it takes, and one that it must not take, where there is such.
-const VARIABLES: [(&str, &str, Option<&str>); 22] = [
+const VARIABLES: [(&str, &str, Option<&str>); 23] = [
     ("ALLOWED_ORIGINS", "https://dashboard.example.com", Some("dashboard.example.com/")),
     ("CHANNELS_TABLE", "channels", None),
     ("CHANNEL_ID_LENGTH", "128", Some("129")),

@@ -35,7 +35,7 @@ async fn a_batch_leaves_a_slice_a_listing_a_note_and_what_is_bad_of_it() {
     let (id, slice) = &slices[0];
     assert_eq!((id.name().as_str(), slice.watermark()), ("3/campaign.events.v1/2", Some(8)));
 
-    let listed = channels.directory(&acme, Kind::Campaign, now).await.unwrap();
+    let listed = channels.directory(&acme, Kind::Campaign, Consistency::Eventual, now).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].name.as_deref(), listed[0].active), (Some("Spring"), true));
 

@@ -8,7 +8,7 @@ use runtime::audit::{self, Audit, AuditEvent};
 use store::{CloseReason, Connections};
 use tracing::{debug, warn};
 
-use crate::watcher::HANDSHAKE;
+use crate::subscriber::HANDSHAKE;
 
 /// A connection that is being closed.
 pub(crate) struct Closing {

@@ -15,10 +15,7 @@ use projections::Timestamp;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use crate::{
-    board::{Notice, Place},
-    frame::Frame,
-};
+use crate::{cached_view::Notice, frame::Frame, view_cache::Slot};
 
 /// A message to a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,10 +29,10 @@ pub(crate) enum Message {
 /// A view that a connection has not got.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DueView {
-    /// Where it stands.
-    pub(crate) place: Place,
-    /// Which of the views that stood there.
-    pub(crate) revision: u64,
+    /// Of which channel.
+    pub(crate) slot: Slot,
+    /// Tells it apart from others of the channel, in the form in which it is shown.
+    pub(crate) fingerprint: u64,
     /// The message.
     pub(crate) message: Bytes,
     /// Since when the connection should have it: since the tick that made it. For who has just come and who gets
@@ -45,7 +42,7 @@ pub(crate) struct DueView {
 
 /// Messages for one connection, in order.
 #[derive(Debug)]
-pub(crate) struct Parcel {
+pub(crate) struct Delivery {
     /// To whom.
     pub(crate) connection: String,
     /// Until when.
@@ -58,11 +55,11 @@ pub(crate) struct Parcel {
 
 /// What became of the messages to one connection.
 #[derive(Debug)]
-pub(crate) struct Receipt {
+pub(crate) struct Delivered {
     /// Whose.
     pub(crate) connection: String,
-    /// The views that arrived.
-    pub(crate) got: Vec<(Place, u64)>,
+    /// The views that arrived, by fingerprint.
+    pub(crate) views: Vec<(Slot, u64)>,
     /// The notices that did not arrive, oldest first.
     pub(crate) unsent: Vec<Notice>,
     /// How many frames arrived.
@@ -75,8 +72,8 @@ pub(crate) struct Receipt {
     pub(crate) end: Result<(), PostError>,
 }
 
-/// Until when a connection may be sent anything. A parcel shares it with the watcher: what becomes known while the
-/// parcel is under way counts for what is left of it.
+/// Until when a connection may be sent anything. A delivery shares it with the subscriber: what becomes known while the
+/// delivery is under way counts for what is left of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Until(Arc<AtomicI64>);
 
@@ -90,12 +87,12 @@ impl Message {
     }
 }
 
-impl Receipt {
+impl Delivered {
     /// Nothing has become of the messages to this connection yet.
     pub(crate) fn to(connection: String) -> Self {
         Self {
             connection,
-            got: Vec::new(),
+            views: Vec::new(),
             unsent: Vec::new(),
             posted: 0,
             too_large: 0,
@@ -108,7 +105,7 @@ impl Receipt {
         self.posted += 1;
         for view in views(frame) {
             self.latencies.push(now.since(view.due_at));
-            self.got.push((view.place, view.revision));
+            self.views.push((view.slot, view.fingerprint));
         }
     }
 }
@@ -136,37 +133,37 @@ pub(crate) async fn deliver<G: Post>(
     gateway: G,
     permits: Arc<Semaphore>,
     clock: fn() -> Timestamp,
-    parcel: Parcel,
-) -> Receipt {
-    let mut receipt = Receipt::to(parcel.connection);
-    let mut messages = VecDeque::from(parcel.messages);
-    while let Some(frame) = Frame::next(&mut messages, parcel.batches) {
+    delivery: Delivery,
+) -> Delivered {
+    let mut delivered = Delivered::to(delivery.connection);
+    let mut messages = VecDeque::from(delivery.messages);
+    while let Some(frame) = Frame::next(&mut messages, delivery.batches) {
         // The semaphore is never closed.
         let _permit = permits.acquire().await;
-        if parcel.until.is_over(clock()) {
+        if delivery.until.is_over(clock()) {
             // Should a renewal come after all, nothing is lost.
-            receipt.unsent = notices(frame.into_messages().into_iter().chain(messages));
+            delivered.unsent = notices(frame.into_messages().into_iter().chain(messages));
             break;
         }
-        match gateway.post(&receipt.connection, frame.bytes(clock())).await {
-            Ok(()) => receipt.note_arrival(frame, clock()),
+        match gateway.post(&delivered.connection, frame.bytes(clock())).await {
+            Ok(()) => delivered.note_arrival(frame, clock()),
             // It never will arrive; its successor may be smaller.
             Err(PostError::TooLarge) => {
                 warn!("a message is larger than the API carries");
-                receipt.too_large += 1;
-                receipt.got.extend(views(frame).map(|view| (view.place, view.revision)));
+                delivered.too_large += 1;
+                delivered.views.extend(views(frame).map(|view| (view.slot, view.fingerprint)));
             }
             Err(error) => {
                 // After a time-out it may have arrived; then it is not told again.
                 let may_be_told = matches!(error, PostError::Gone | PostError::Limited);
                 let failed = if may_be_told { frame.into_messages() } else { Vec::new() };
-                receipt.unsent = notices(failed.into_iter().chain(messages));
-                receipt.end = Err(error);
+                delivered.unsent = notices(failed.into_iter().chain(messages));
+                delivered.end = Err(error);
                 break;
             }
         }
     }
-    receipt
+    delivered
 }
 
 fn views(frame: Frame) -> impl Iterator<Item = DueView> {
@@ -185,7 +182,7 @@ mod tests {
     use projections::TenantId;
 
     use super::*;
-    use crate::board::Board;
+    use crate::view_cache::ViewCache;
 
     /// A gateway that answers with what the message says.
     #[derive(Clone)]
@@ -224,13 +221,13 @@ mod tests {
         }
     }
 
-    fn place() -> Place {
-        Board::new(Duration::ZERO).place(&(TenantId::parse("acme").unwrap(), "campaign:c".parse().unwrap()))
+    fn slot() -> Slot {
+        ViewCache::new(Duration::ZERO).slot(&(TenantId::parse("acme").unwrap(), "campaign:c".parse().unwrap()))
     }
 
     fn view(message: &'static str, due_at: i64) -> Message {
         let (message, due_at) = (Bytes::from_static(message.as_bytes()), Timestamp::from_millis(due_at));
-        Message::View(DueView { place: place(), revision: 1, message, due_at })
+        Message::View(DueView { slot: slot(), fingerprint: 1, message, due_at })
     }
 
     fn notice(message: &'static str) -> Notice {
@@ -244,12 +241,12 @@ mod tests {
         let until = Until::new(Timestamp::from_millis(1));
         let gateway = EndsAtFirst { until: until.clone(), posts: Arc::default() };
         let messages = vec![Message::Notice(notice("told")), Message::Notice(notice("not told")), view("not shown", 0)];
-        let parcel = Parcel { connection: "a".to_owned(), until, batches: false, messages };
+        let delivery = Delivery { connection: "a".to_owned(), until, batches: false, messages };
         let permits = Arc::new(Semaphore::new(1));
-        let receipt = deliver(gateway.clone(), permits, || Timestamp::EPOCH, parcel).await;
+        let delivered = deliver(gateway.clone(), permits, || Timestamp::EPOCH, delivery).await;
         assert_eq!(*gateway.posts.lock().unwrap(), ["told"]);
-        assert_eq!((receipt.posted, receipt.unsent, receipt.end), (1, vec![notice("not told")], Ok(())));
-        assert!(receipt.got.is_empty());
+        assert_eq!((delivered.posted, delivered.unsent, delivered.end), (1, vec![notice("not told")], Ok(())));
+        assert!(delivered.views.is_empty());
     }
 
     #[tokio::test]
@@ -262,11 +259,11 @@ mod tests {
             view("limited", 900),
         ];
         let until = Until::new(Timestamp::from_millis(2_000));
-        let parcel = Parcel { connection: "a".to_owned(), until, batches: false, messages };
+        let delivery = Delivery { connection: "a".to_owned(), until, batches: false, messages };
         let permits = Arc::new(Semaphore::new(1));
-        let receipt = deliver(Obedient, permits, || Timestamp::from_millis(1_000), parcel).await;
-        assert_eq!(receipt.latencies, [100, 600].map(Duration::from_millis));
-        assert_eq!((receipt.posted, receipt.too_large, receipt.end), (3, 1, Err(PostError::Limited)));
+        let delivered = deliver(Obedient, permits, || Timestamp::from_millis(1_000), delivery).await;
+        assert_eq!(delivered.latencies, [100, 600].map(Duration::from_millis));
+        assert_eq!((delivered.posted, delivered.too_large, delivered.end), (3, 1, Err(PostError::Limited)));
     }
 
     /// A gateway that answers its posts with these, and then with success.
@@ -288,15 +285,15 @@ mod tests {
     }
 
     /// Delivers batches of these to a gateway that answers so; what came of it, and the bytes of each post.
-    async fn batched(messages: Vec<Message>, answers: &[Result<(), PostError>]) -> (Receipt, Vec<usize>) {
+    async fn batched(messages: Vec<Message>, answers: &[Result<(), PostError>]) -> (Delivered, Vec<usize>) {
         let gateway =
             Scripted { answers: Arc::new(Mutex::new(answers.iter().cloned().collect())), posts: Arc::default() };
         let until = Until::new(Timestamp::from_millis(2_000));
-        let parcel = Parcel { connection: "a".to_owned(), until, batches: true, messages };
-        let receipt =
-            deliver(gateway.clone(), Arc::new(Semaphore::new(1)), || Timestamp::from_millis(1_000), parcel).await;
+        let delivery = Delivery { connection: "a".to_owned(), until, batches: true, messages };
+        let delivered =
+            deliver(gateway.clone(), Arc::new(Semaphore::new(1)), || Timestamp::from_millis(1_000), delivery).await;
         let posts = gateway.posts.lock().unwrap().iter().map(Bytes::len).collect();
-        (receipt, posts)
+        (delivered, posts)
     }
 
     /// As long as two of them fit into a frame and three do not.
@@ -307,10 +304,10 @@ mod tests {
     #[tokio::test]
     async fn who_asked_for_batches_gets_all_in_one_post_and_each_view_counts() {
         let messages = vec![Message::Notice(notice("told")), view("shown", 900), view("shown late", 400)];
-        let (receipt, posts) = batched(messages, &[]).await;
-        assert_eq!((posts.len(), receipt.posted, receipt.end), (1, 1, Ok(())));
-        assert_eq!(receipt.latencies, [100, 600].map(Duration::from_millis));
-        assert_eq!((receipt.got.len(), receipt.unsent), (2, vec![]));
+        let (delivered, posts) = batched(messages, &[]).await;
+        assert_eq!((posts.len(), delivered.posted, delivered.end), (1, 1, Ok(())));
+        assert_eq!(delivered.latencies, [100, 600].map(Duration::from_millis));
+        assert_eq!((delivered.views.len(), delivered.unsent), (2, vec![]));
     }
 
     #[tokio::test]
@@ -319,16 +316,16 @@ mod tests {
             let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| Message::Notice(notice(long(name))));
             vec![a, b, c, d, view("e", 900)]
         };
-        let told = |receipt: &Receipt| -> Vec<char> {
-            receipt.unsent.iter().map(|notice| char::from(notice.message[0])).collect()
+        let told = |delivered: &Delivered| -> Vec<char> {
+            delivered.unsent.iter().map(|notice| char::from(notice.message[0])).collect()
         };
-        let (receipt, posts) = batched(messages(), &[Ok(()), Err(PostError::Limited)]).await;
-        assert_eq!((posts.len(), receipt.posted, receipt.got.len()), (2, 1, 0));
-        assert_eq!(told(&receipt), ['c', 'd'], "they are told again");
-        let (receipt, _) = batched(messages(), &[Err(PostError::Other("no answer in time".to_owned()))]).await;
-        assert_eq!((told(&receipt), receipt.posted), (vec!['c', 'd'], 0), "the first two may have arrived");
-        let (receipt, posts) = batched(messages(), &[]).await;
-        assert_eq!((posts.len(), receipt.posted, receipt.got.len()), (2, 2, 1));
+        let (delivered, posts) = batched(messages(), &[Ok(()), Err(PostError::Limited)]).await;
+        assert_eq!((posts.len(), delivered.posted, delivered.views.len()), (2, 1, 0));
+        assert_eq!(told(&delivered), ['c', 'd'], "they are told again");
+        let (delivered, _) = batched(messages(), &[Err(PostError::Other("no answer in time".to_owned()))]).await;
+        assert_eq!((told(&delivered), delivered.posted), (vec!['c', 'd'], 0), "the first two may have arrived");
+        let (delivered, posts) = batched(messages(), &[]).await;
+        assert_eq!((posts.len(), delivered.posted, delivered.views.len()), (2, 2, 1));
         assert!(posts.iter().all(|bytes| *bytes <= protocol::MAX_FRAME_BYTES));
     }
 }

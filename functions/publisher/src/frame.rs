@@ -52,7 +52,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::board::Notice;
+    use crate::cached_view::Notice;
 
     /// A message of so many bytes that says which one it is.
     fn message(number: usize, bytes: usize) -> Message {

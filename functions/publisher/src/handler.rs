@@ -1,4 +1,4 @@
-//! From an invocation to tenures, one for each shard.
+//! From an invocation to lease terms, one for each shard.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use store::Leases;
 use uuid::Uuid;
 
-use crate::{shard::Desk, tenure::Tenure};
+use crate::{lease_term::LeaseTerm, shard::Services};
 
 /// What the schedule or a client's arrival sends.
 #[derive(Debug, Default, Deserialize)]
@@ -26,7 +26,7 @@ pub(crate) struct Request {
 /// What every invocation works with.
 pub(crate) struct Publisher<G> {
     /// What to publish with.
-    pub(crate) desk: Desk<G>,
+    pub(crate) services: Services<G>,
     /// The leases.
     pub(crate) leases: Leases,
     /// The cluster whose state is told to those who watch `system`.
@@ -41,9 +41,9 @@ impl<G: Post + Clone + Send + Sync + 'static> Publisher<G> {
     /// Publishes until the invocation is relieved, has nobody to publish to, or ends.
     pub(crate) async fn handle(&self, request: Request, context: Context) -> Result<(), Error> {
         let kafka_cluster = self.cluster.state().await.to_string();
-        let shards = 0..self.desk.connections.shards();
-        let tenures = shards.filter(|shard| request.shard.is_none_or(|wanted| wanted == *shard)).map(|shard| {
-            let tenure = Tenure {
+        let shards = 0..self.services.connections.shards();
+        let terms = shards.filter(|shard| request.shard.is_none_or(|wanted| wanted == *shard)).map(|shard| {
+            let term = LeaseTerm {
                 shard,
                 // Not the request id: Lambda uses that again when it tries again.
                 owner: Uuid::new_v4().to_string(),
@@ -52,13 +52,13 @@ impl<G: Post + Clone + Send + Sync + 'static> Publisher<G> {
                 tick: self.tick,
                 kafka_cluster: Some(kafka_cluster.clone()),
                 leases: self.leases.clone(),
-                desk: self.desk.clone(),
+                services: self.services.clone(),
                 metrics: self.metrics.clone(),
             };
-            tenure.serve()
+            term.serve()
         });
         // Every shard gets its turn before the first error is reported.
-        for end in futures_util::future::join_all(tenures).await {
+        for end in futures_util::future::join_all(terms).await {
             end?;
         }
         Ok(())

@@ -1,19 +1,23 @@
 //! `publisher`: posts the views that changed to the connections that watch them.
 
-mod audience;
-mod board;
+mod cached_view;
+mod channel_reads;
 mod closing;
 mod delivery;
 mod frame;
 mod handler;
+mod handover;
+mod journal_readers;
+mod lease_term;
+mod members;
 mod metrics;
 mod notices;
-mod outbox;
-mod published;
-mod roster;
+mod outbound;
+mod registry;
 mod shard;
-mod tenure;
-mod watcher;
+mod subscriber;
+mod subscribers;
+mod view_cache;
 
 use gateway::Gateway;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -22,7 +26,7 @@ use views::Reader;
 
 use crate::{
     handler::{Publisher, Request},
-    shard::Desk,
+    shard::Services,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -30,9 +34,13 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let variables = Variables::from_env();
     let clients = Clients::new(variables).await;
-    let (channels, connections, leases) = (clients.channels(None)?.with_journal_buckets(variables.journal_buckets()?), clients.connections()?, clients.leases()?);
+    let (channels, connections, leases) = (
+        clients.channels(None)?.with_journal_buckets(variables.journal_buckets()?),
+        clients.connections()?,
+        clients.leases()?,
+    );
     let publisher = Publisher {
-        desk: Desk {
+        services: Services {
             reader: Reader::new(channels.clone(), leases.clone(), connections.shards()),
             gateway: Gateway::new(&clients.sdk, &variables.required("CONNECTIONS_URL")?),
             overview_interval: variables.duration_ms("OVERVIEW_INTERVAL_MS", 50..=60_000)?,
@@ -45,6 +53,6 @@ async fn main() -> Result<(), Error> {
         tick: variables.duration_ms("TICK_MS", 10..=10_000)?,
         metrics: Metrics::from_env(),
     };
-    publisher.desk.connections.ping().await?;
+    publisher.services.connections.ping().await?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| publisher.handle(event.payload, event.context))).await
 }

@@ -1,4 +1,4 @@
-//! What CloudWatch is told of a shard: a line every half minute while it is being served, and one when a tenure ends.
+//! What CloudWatch is told of a shard: a line every half minute while it is being served, and one when a lease term ends.
 //! Without dimensions: shards and tenants are not told apart.
 
 use gateway::PostError;
@@ -6,7 +6,7 @@ use metrique_writer_core::{Entry, EntryWriter, unit::AsCount};
 use projections::Timestamp;
 use runtime::metrics::{Times, time};
 
-use crate::{closing::Outcome, delivery::Receipt};
+use crate::{closing::Outcome, delivery::Delivered};
 
 /// What became of posts and closes. Each post is one of the first four.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// Connections that were closed because their token or their access ended.
     pub(crate) closed: u64,
+    /// Reads of a journal, a channel, a directory or connections that failed, after all that the SDK tries.
+    pub(crate) reads_failed: u64,
 }
 
 /// What a shard has come to since the last line.
@@ -41,7 +43,7 @@ pub(crate) struct Line {
     /// How long each tick took, from its start until all that it has found is on its way: renewing the lease, reading,
     /// making views. Not the posts themselves.
     pub(crate) ticks: Times,
-    /// The shard's connections; nothing where they have not been read.
+    /// The shard's connections; nothing where they have not been read, or not lately.
     pub(crate) connections: Option<u64>,
     /// 1 if the lease had expired when it was taken: its holder had died, or could not reach the table. Told once.
     pub(crate) leases_expired: u64,
@@ -49,10 +51,10 @@ pub(crate) struct Line {
 
 impl Tally {
     /// Frames to a connection have come to this.
-    pub(crate) fn note_receipt(&mut self, receipt: &Receipt) {
-        self.posted += receipt.posted;
-        self.failed += receipt.too_large;
-        match receipt.end {
+    pub(crate) fn note_delivered(&mut self, delivered: &Delivered) {
+        self.posted += delivered.posted;
+        self.failed += delivered.too_large;
+        match delivered.end {
             Ok(()) => {}
             Err(PostError::Gone | PostError::NoConnection) => self.gone += 1,
             Err(PostError::Limited) => self.throttled += 1,
@@ -70,7 +72,7 @@ impl Tally {
 
 impl Entry for Line {
     fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
-        let Tally { posted, gone, throttled, failed, closed } = self.tally;
+        let Tally { posted, gone, throttled, failed, closed, reads_failed } = self.tally;
         writer.timestamp(time(self.at));
         writer.value("shard", &self.shard.to_string());
         writer.value("Posts", &AsCount::from(posted));
@@ -78,6 +80,7 @@ impl Entry for Line {
         writer.value("PostsThrottled", &AsCount::from(throttled));
         writer.value("PostsFailed", &AsCount::from(failed));
         writer.value("ConnectionsClosed", &AsCount::from(closed));
+        writer.value("ReadsFailed", &AsCount::from(reads_failed));
         writer.value("PublishLatency", &self.latency);
         writer.value("TickDuration", &self.ticks);
         writer.value("Connections", &self.connections.map(AsCount::from));
@@ -97,8 +100,8 @@ mod tests {
 
     use super::*;
 
-    fn receipt(posted: u64, too_large: u64, end: Result<(), PostError>) -> Receipt {
-        Receipt { posted, too_large, end, ..Receipt::to("a".to_owned()) }
+    fn delivered(posted: u64, too_large: u64, end: Result<(), PostError>) -> Delivered {
+        Delivered { posted, too_large, end, ..Delivered::to("a".to_owned()) }
     }
 
     fn times(millis: &[u64]) -> Times {
@@ -121,17 +124,17 @@ mod tests {
     #[test]
     fn a_post_is_counted_by_what_became_of_it() {
         let mut tally = Tally::default();
-        for receipt in [
-            receipt(3, 0, Ok(())),
-            receipt(1, 1, Ok(())),
-            receipt(1, 0, Err(PostError::Gone)),
-            receipt(0, 0, Err(PostError::Limited)),
-            receipt(0, 0, Err(PostError::Limited)),
-            receipt(0, 2, Err(PostError::Other("ForbiddenException".to_owned()))),
+        for delivered in [
+            delivered(3, 0, Ok(())),
+            delivered(1, 1, Ok(())),
+            delivered(1, 0, Err(PostError::Gone)),
+            delivered(0, 0, Err(PostError::Limited)),
+            delivered(0, 0, Err(PostError::Limited)),
+            delivered(0, 2, Err(PostError::Other("ForbiddenException".to_owned()))),
         ] {
-            tally.note_receipt(&receipt);
+            tally.note_delivered(&delivered);
         }
-        assert_eq!(tally, Tally { posted: 5, gone: 1, throttled: 2, failed: 4, closed: 0 });
+        assert_eq!(tally, Tally { posted: 5, gone: 1, throttled: 2, failed: 4, ..Tally::default() });
     }
 
     #[test]
@@ -148,7 +151,7 @@ mod tests {
         let line = Line {
             shard: 2,
             at: Timestamp::from_millis(1_768_473_000_120),
-            tally: Tally { posted: 50, gone: 1, throttled: 2, failed: 3, closed: 4 },
+            tally: Tally { posted: 50, gone: 1, throttled: 2, failed: 3, closed: 4, reads_failed: 5 },
             latency: times(&[9, 9, 9, 250]),
             ticks: times(&[7]),
             connections: Some(12),
@@ -168,6 +171,7 @@ mod tests {
                             {"Name": "PostsThrottled", "Unit": "Count"},
                             {"Name": "PostsFailed", "Unit": "Count"},
                             {"Name": "ConnectionsClosed", "Unit": "Count"},
+                            {"Name": "ReadsFailed", "Unit": "Count"},
                             {"Name": "PublishLatency", "Unit": "Milliseconds"},
                             {"Name": "TickDuration", "Unit": "Milliseconds"},
                             {"Name": "Connections", "Unit": "Count"},
@@ -181,6 +185,7 @@ mod tests {
                 "PostsThrottled": 2,
                 "PostsFailed": 3,
                 "ConnectionsClosed": 4,
+                "ReadsFailed": 5,
                 "PublishLatency": {"Values": [9, 248], "Counts": [3, 1]},
                 "TickDuration": {"Values": [7], "Counts": [1]},
                 "Connections": 12,

@@ -11,7 +11,7 @@ pub(crate) const MAX_CALL_EVENTS: usize = 20;
 
 /// What watchers are told of an entry.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Told {
+pub(crate) struct Selected {
     /// The `type` of the message.
     pub(crate) message_type: &'static str,
     /// The message's `data`.
@@ -24,7 +24,7 @@ pub(crate) struct Told {
 
 /// What is told of the news of a channel, by type and in each oldest first. Of call events the newest
 /// [`MAX_CALL_EVENTS`] over all slices, of which the first says how many were left out.
-pub(crate) fn select(channel: &ChannelId, news: Vec<HistoryEntry>) -> Vec<Told> {
+pub(crate) fn select(channel: &ChannelId, news: Vec<HistoryEntry>) -> Vec<Selected> {
     let mut by_type: BTreeMap<&'static str, Vec<HistoryEntry>> = BTreeMap::new();
     for entry in news {
         if let Some(message_type) = entry.message_type() {
@@ -36,8 +36,8 @@ pub(crate) fn select(channel: &ChannelId, news: Vec<HistoryEntry>) -> Vec<Told> 
         // Stable: entries of one slice keep their order even at the same instant.
         entries.sort_by_key(HistoryEntry::at);
         let surplus = if message_type == CALL_EVENT { entries.len().saturating_sub(MAX_CALL_EVENTS) } else { 0 };
-        let mut told: Vec<Told> =
-            entries.into_iter().skip(surplus).map(|entry| Told::of(entry, message_type, channel)).collect();
+        let mut told: Vec<Selected> =
+            entries.into_iter().skip(surplus).map(|entry| Selected::of(entry, message_type, channel)).collect();
         if let (true, Some(data)) = (surplus > 0, told.first_mut().and_then(|first| first.data.as_object_mut())) {
             data.insert("leftOut".to_owned(), surplus.into());
         }
@@ -46,7 +46,7 @@ pub(crate) fn select(channel: &ChannelId, news: Vec<HistoryEntry>) -> Vec<Told> 
     selected
 }
 
-impl Told {
+impl Selected {
     fn of(entry: HistoryEntry, message_type: &'static str, channel: &ChannelId) -> Self {
         let data = entry.data(channel);
         let is_for_collection = entry.is_for_collection();

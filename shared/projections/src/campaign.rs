@@ -6,7 +6,7 @@ mod event;
 mod history;
 mod metrics;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +95,8 @@ impl Projection for Campaign {
 
     const VERSION: u32 = 2;
     const HAS_WINDOWS: bool = true;
+    /// The dialing rate is over ten seconds.
+    const FADES_FOR: Duration = Duration::from_secs(15);
 
     type Event = Event;
     type Entry = CampaignEntry;

@@ -76,6 +76,12 @@ macro_rules! kinds {
                 match self { $(Self::$kind => <$projection>::SHOWS_NAMES,)+ }
             }
 
+            /// For how long after its last record the view goes on changing by the clock alone.
+            #[must_use]
+            pub const fn fades_for(self) -> Duration {
+                match self { $(Self::$kind => <$projection>::FADES_FOR,)+ }
+            }
+
             /// Version of the stored state.
             #[must_use]
             pub const fn version(self) -> u32 {

@@ -36,6 +36,10 @@ pub trait Projection: Clone + Default + Serialize + DeserializeOwned {
     /// Whether windows of time are counted.
     const HAS_WINDOWS: bool = false;
 
+    /// For how long after its last record the view goes on changing by the clock alone: a rate falls, a reading becomes
+    /// stale.
+    const FADES_FOR: Duration = Duration::ZERO;
+
     /// What a record says, decoded and already routed to this channel.
     type Event;
     /// What happens, one thing after the other.

@@ -5,7 +5,7 @@ use projections::{ChannelId, Kind, Listing, TenantId, Timestamp, campaign::Statu
 use serde::Deserialize;
 
 use crate::{
-    Channels, StoreError,
+    Channels, Consistency, StoreError,
     expiry::{LIVES, VACANT, is_expired},
     keys::{self, Key},
     table::{Conditional, Item, Range, Reading, Update, boolean, from_item, number, optional_text, text},
@@ -44,10 +44,17 @@ impl Listed {
 
 impl Channels {
     /// A tenant's channels of a kind that have not expired, in the order of their ids, at most [`MAX_LISTED`].
-    pub async fn directory(&self, tenant: &TenantId, kind: Kind, now: Timestamp) -> Result<Vec<Listed>, StoreError> {
+    pub async fn directory(
+        &self,
+        tenant: &TenantId,
+        kind: Kind,
+        consistency: Consistency,
+        now: Timestamp,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let reading = Reading { is_consistent: consistency == Consistency::Strong, ..Reading::default() };
         let prefix = if kind.is_keyed() { format!("{}:", kind.name()) } else { kind.name().to_owned() };
         let range = Range::StartingWith(&prefix);
-        let items = self.table.query(&keys::directory(tenant), range, Reading::default(), MAX_LISTED).await?;
+        let items = self.table.query(&keys::directory(tenant), range, reading, MAX_LISTED).await?;
         if items.len() == MAX_LISTED {
             tracing::warn!(%tenant, kind = kind.name(), limit = MAX_LISTED, "the directory is read only in part");
         }

@@ -1,10 +1,6 @@
 //! A table for each test, with the keys and the expiry that `template.yaml` gives both tables.
 
-use std::{
-    collections::HashMap,
-    num::NonZeroU32,
-    time::{Duration, SystemTime},
-};
+use std::{collections::HashMap, num::NonZeroU32, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -14,8 +10,9 @@ use aws_sdk_dynamodb::{
         TimeToLiveSpecification,
     },
 };
-use projections::Timestamp;
 use store::{Channels, Connections, Leases, Requests, Revocations, Tickets};
+
+use crate::registry::now;
 
 /// A table of a test's own.
 pub struct TestTable {
@@ -142,10 +139,4 @@ async fn serve() -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
     url
-}
-
-/// The time, for what is entered in a journal.
-fn now() -> Timestamp {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    Timestamp::from_millis(i64::try_from(since_1970.as_millis()).unwrap())
 }

@@ -1,10 +1,10 @@
 //! A channel's slices, as far as they have been read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::Future};
 
-use projections::{ChannelId, HistoryEntry, Slice, TenantId, Timestamp, View, history::Tail, kind};
+use projections::{ChannelId, HistoryEntry, Offset, Slice, TenantId, Timestamp, View, history::Tail, kind};
 use protocol::Cursor;
-use store::{Channels, Consistency, HistoryRange, SliceId, SliceKey, StoreError};
+use store::{Channels, Consistency, History, HistoryRange, SliceId, SliceKey, StoreError};
 
 /// The most entries of a slice that are read at once as news: an hour's backlog of a campaign. Of more the newest are told.
 const MAX_NEWS: usize = 20_000;
@@ -28,6 +28,49 @@ struct Recent {
 /// Up to where somebody knows the history of each slice. It is named as in cursors.
 pub type Known = BTreeMap<String, Tail>;
 
+/// Where channels are read. [`Channels`] is the real place; tests put one in between that lags.
+pub trait ChannelStore {
+    /// [`Channels::slices`].
+    fn slices(
+        &self,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        consistency: Consistency,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<(SliceId, Slice)>, StoreError>> + Send;
+
+    /// [`Channels::history`].
+    fn history(
+        &self,
+        key: &SliceKey,
+        range: HistoryRange,
+        consistency: Consistency,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<History, StoreError>> + Send;
+}
+
+impl ChannelStore for Channels {
+    async fn slices(
+        &self,
+        tenant: &TenantId,
+        channel: &ChannelId,
+        consistency: Consistency,
+        now: Timestamp,
+    ) -> Result<Vec<(SliceId, Slice)>, StoreError> {
+        self.slices(tenant, channel, consistency, now).await
+    }
+
+    async fn history(
+        &self,
+        key: &SliceKey,
+        range: HistoryRange,
+        consistency: Consistency,
+        now: Timestamp,
+    ) -> Result<History, StoreError> {
+        self.history(key, range, consistency, now).await
+    }
+}
+
 impl ChannelState {
     /// Takes in a read: of each slice the one that has come further stays.
     pub fn update(&mut self, read: impl IntoIterator<Item = (SliceId, Slice)>) {
@@ -42,7 +85,7 @@ impl ChannelState {
     /// Reads what of the channel's history its view needs and is not in hand.
     pub async fn read_recent(
         &mut self,
-        channels: &Channels,
+        channels: &impl ChannelStore,
         tenant: &TenantId,
         channel: &ChannelId,
         consistency: Consistency,
@@ -76,7 +119,7 @@ impl ChannelState {
     /// old.
     pub async fn news(
         &self,
-        channels: &Channels,
+        channels: &impl ChannelStore,
         tenant: &TenantId,
         channel: &ChannelId,
         known: &Known,
@@ -100,6 +143,18 @@ impl ChannelState {
     #[must_use]
     pub fn history(&self) -> Known {
         self.slices.iter().map(|(id, slice)| (id.name(), slice.history())).collect()
+    }
+
+    /// Up to where a slice has been read; nothing where it was not found.
+    #[must_use]
+    pub fn watermark(&self, slice: &SliceId) -> Option<Offset> {
+        self.slices.get(slice).and_then(Slice::watermark)
+    }
+
+    /// The latest time of any record that it is made of; nothing where there is none.
+    #[must_use]
+    pub fn event_time(&self) -> Option<Timestamp> {
+        self.slices.values().filter_map(Slice::event_time).max()
     }
 
     /// Whether any record has ever touched the channel.

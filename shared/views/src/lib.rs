@@ -3,8 +3,10 @@
 
 mod channel_state;
 mod history;
+mod publishers;
 mod reader;
 
-pub use channel_state::{ChannelState, Known};
+pub use channel_state::{ChannelState, ChannelStore, Known};
 pub use history::Span;
+pub use publishers::Publishers;
 pub use reader::{Active, MAX_OVERVIEW, Reader, Rendered, complete, cursor_over, fingerprint};

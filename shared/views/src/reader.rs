@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use store::{Channels, Consistency, Leases, Listed, StoreError};
 
-use crate::ChannelState;
+use crate::{ChannelState, Publishers};
 
 /// The most channels that a collection shows, those with the latest activity: each is a post of its own on the socket
 /// and a read of its own here.
@@ -40,7 +40,7 @@ pub struct Rendered {
     pub data: Box<RawValue>,
     /// Whether any record has ever touched the channel; collections and `system` are always known.
     pub is_known: bool,
-    /// Tells this view apart from others of the channel; the same with names and with initials.
+    /// Tells this view apart from others of the channel, and with names from that with initials.
     pub fingerprint: u64,
 }
 
@@ -77,19 +77,21 @@ impl Reader {
         match channel {
             ChannelId::One(..) => {
                 let state = self.channel(tenant, channel, Consistency::Strong, now).await?;
-                let view = state.view(channel, now);
-                let fingerprint = fingerprint(&view);
-                Ok(render(channel, state.is_known(), state.cursor(), &shown(view), fingerprint))
+                let view = shown(state.view(channel, now));
+                Ok(render(channel, state.is_known(), state.cursor(), &view, fingerprint(&view)))
             }
             ChannelId::All(kind) => {
-                let (members, latest) = self.members(tenant, self.active(tenant, *kind, now).await?, now).await?;
+                let (members, latest) =
+                    self.members(tenant, self.active(tenant, *kind, Consistency::Eventual, now).await?, now).await?;
                 let cursor = cursor_over(members.iter().map(|(state, _)| state), latest);
                 let views: Vec<View> = members.into_iter().map(|(_, view)| shown(view)).collect();
                 Ok(render(channel, true, cursor, &views, 0))
             }
             ChannelId::Only(_) => {
-                let campaigns =
-                    async { self.members(tenant, self.active(tenant, Kind::Campaign, now).await?, now).await };
+                let campaigns = async {
+                    self.members(tenant, self.active(tenant, Kind::Campaign, Consistency::Eventual, now).await?, now)
+                        .await
+                };
                 let (state, (members, latest), pipeline) = tokio::try_join!(
                     self.channel(tenant, channel, Consistency::Strong, now),
                     campaigns,
@@ -97,9 +99,8 @@ impl Reader {
                 )?;
                 let cursor = cursor_over(members.iter().map(|(state, _)| state).chain([&state]), latest);
                 let campaigns = members.into_iter().map(|(_, view)| view);
-                let view = complete(state.view(channel, now), campaigns, pipeline);
-                let fingerprint = fingerprint(&view);
-                Ok(render(channel, true, cursor, &shown(view), fingerprint))
+                let view = shown(complete(state.view(channel, now), campaigns, pipeline));
+                Ok(render(channel, true, cursor, &view, fingerprint(&view)))
             }
         }
     }
@@ -115,7 +116,7 @@ impl Reader {
     ) -> Result<Rendered, StoreError> {
         let of_status =
             |listed: &Listed| listed.status.as_deref().unwrap_or(Status::Active.as_str()) == status.as_str();
-        let listed = self.listed(tenant, Kind::Campaign, of_status, now).await?;
+        let listed = self.listed(tenant, Kind::Campaign, Consistency::Eventual, of_status, now).await?;
         let (members, latest) = self.members(tenant, listed, now).await?;
         let cursor = cursor_over(members.iter().map(|(state, _)| state), latest);
         let shown = members.into_iter().map(|(_, view)| if sees_names { view } else { view.concealed() });
@@ -138,8 +139,14 @@ impl Reader {
     }
 
     /// The channels of a kind that their collection shows.
-    pub async fn active(&self, tenant: &TenantId, kind: Kind, now: Timestamp) -> Result<Active, StoreError> {
-        self.listed(tenant, kind, Listed::is_shown, now).await
+    pub async fn active(
+        &self,
+        tenant: &TenantId,
+        kind: Kind,
+        consistency: Consistency,
+        now: Timestamp,
+    ) -> Result<Active, StoreError> {
+        self.listed(tenant, kind, consistency, Listed::is_shown, now).await
     }
 
     /// The channels of a kind that are wanted.
@@ -147,10 +154,11 @@ impl Reader {
         &self,
         tenant: &TenantId,
         kind: Kind,
+        consistency: Consistency,
         is_wanted: impl Fn(&Listed) -> bool,
         now: Timestamp,
     ) -> Result<Active, StoreError> {
-        let mut listed = self.channels.directory(tenant, kind, now).await?;
+        let mut listed = self.channels.directory(tenant, kind, consistency, now).await?;
         let latest = listed.iter().map(|listed| listed.last_activity).max().unwrap_or_default();
         listed.retain(is_wanted);
         listed.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.channel.cmp(&b.channel)));
@@ -160,24 +168,18 @@ impl Reader {
 
     /// What Livefold knows of itself.
     pub async fn pipeline(&self, tenant: &TenantId, now: Timestamp) -> Result<Pipeline, StoreError> {
-        let mut pipeline = Pipeline::default();
-        for (topic, at) in self.channels.last_records(tenant).await? {
-            pipeline.seconds_since_record.insert(topic, now.since(at).as_secs_f64());
-        }
+        let (latest, publishers) = tokio::try_join!(self.channels.last_records(tenant), self.publishers())?;
+        Ok(publishers.pipeline(tenant, &latest, now))
+    }
+
+    /// How the publishers of all shards go: the same for every tenant.
+    pub async fn publishers(&self) -> Result<Publishers, StoreError> {
+        let mut publishers = Publishers::default();
         for shard in 0..self.shards {
             let (lease, pulse) = tokio::try_join!(self.leases.read(shard), self.leases.pulse(shard))?;
-            if let Some(lease) = lease {
-                // Of several publishers the one that has been silent longest is the one to worry about.
-                let age = now.since(lease.renewed_at).as_secs_f64();
-                let worst = pipeline.publisher_lease_age_seconds.unwrap_or(0.0).max(age);
-                pipeline.publisher_lease_age_seconds = Some(worst);
-            }
-            if let Some(pulse) = pulse {
-                pipeline.connections += pulse.connections.get(tenant.as_str()).copied().unwrap_or(0);
-                pipeline.kafka_cluster = pulse.kafka_cluster.or(pipeline.kafka_cluster);
-            }
+            publishers.add(lease, pulse);
         }
-        Ok(pipeline)
+        Ok(publishers)
     }
 
     /// The states and views of these channels, and the latest activity of any of their kind.
@@ -230,8 +232,8 @@ pub fn cursor_over<'a>(states: impl IntoIterator<Item = &'a ChannelState>, lates
     Cursor::composite(latest, positions.iter().map(|(name, watermark)| (name.as_str(), *watermark)))
 }
 
-/// A number that differs when the view does; the ages in `system` do not count. It is made of the view with its names,
-/// whoever gets to see it. Both the answer to `subscribe` and the publisher make it, and one publisher leaves it to the
+/// A number that differs when the view does, be it that one has names and the other initials; the ages in `system` do not
+/// count. Both the answer to `subscribe` and the publisher make it, and one publisher leaves it to the
 /// next, so it is the same in every build: the first 64 bits of the SHA-256 of the view's JSON.
 #[must_use]
 pub fn fingerprint(view: &View) -> u64 {

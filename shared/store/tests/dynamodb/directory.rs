@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use projections::{Kind, Listing, Timestamp};
-use store::{Channels, Listed};
+use store::{Channels, Consistency, Listed};
 use testing::TestTable;
 
 use crate::{acme, after, channel, now};
@@ -15,7 +15,7 @@ async fn describe(channels: &Channels, listing: Option<&Listing>, last_activity:
 }
 
 async fn listed(channels: &Channels) -> Listed {
-    let mut listed = channels.directory(&acme(), Kind::Campaign, now()).await.unwrap();
+    let mut listed = channels.directory(&acme(), Kind::Campaign, Consistency::Eventual, now()).await.unwrap();
     assert_eq!(listed.len(), 1);
     listed.remove(0)
 }
@@ -84,7 +84,7 @@ async fn the_order_in_which_descriptions_arrive_does_not_matter() {
             }
         }
     }
-    let listed = channels.directory(&acme(), Kind::Campaign, now()).await.unwrap();
+    let listed = channels.directory(&acme(), Kind::Campaign, Consistency::Eventual, now()).await.unwrap();
     assert_eq!(listed.len(), 8);
     for listed in listed {
         assert_eq!((listed.status.as_deref(), listed.active, listed.last_activity), (Some("paused"), false, after(9)));
@@ -117,14 +117,14 @@ async fn kinds_and_tenants_are_listed_apart() {
         channels.describe(&acme(), &channel(name), None, now(), now()).await.unwrap();
     }
     let names = async |kind| -> Vec<String> {
-        let listed = channels.directory(&acme(), kind, now()).await.unwrap();
+        let listed = channels.directory(&acme(), kind, Consistency::Eventual, now()).await.unwrap();
         listed.into_iter().map(|listed| listed.channel.to_string()).collect()
     };
     assert_eq!(names(Kind::Campaign).await, ["campaign:a", "campaign:b"]);
     assert_eq!(names(Kind::LiveEvent).await, ["event:a"]);
     assert_eq!(names(Kind::System).await, ["system"]);
     let other = projections::TenantId::parse("acm").unwrap();
-    assert!(channels.directory(&other, Kind::Campaign, now()).await.unwrap().is_empty());
+    assert!(channels.directory(&other, Kind::Campaign, Consistency::Eventual, now()).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn write(channels: &Channels, key: &SliceKey, offset: i64, at: Timestamp) 
 async fn seen(channels: &Channels, at: Timestamp) -> (u64, bool) {
     let slices = channels.slices(&acme(), &channel("event:e"), Consistency::Strong, at).await.unwrap();
     let messages = slices.iter().map(|(_, slice)| serde_json::to_value(slice).unwrap()["state"]["messages"].as_u64());
-    let listed = channels.directory(&acme(), Kind::LiveEvent, at).await.unwrap();
+    let listed = channels.directory(&acme(), Kind::LiveEvent, Consistency::Eventual, at).await.unwrap();
     (messages.map(Option::unwrap).sum(), !listed.is_empty())
 }
 
@@ -114,9 +114,9 @@ async fn an_entry_that_has_expired_tells_nothing_of_the_channel_that_begins_anew
     let channels = TestTable::create().await.channels(Some(RETENTION));
     let paused = Listing { name: Some("Old".into()), status: Some("paused"), active: false, at: day(0) };
     channels.describe(&acme(), &channel("event:e"), Some(&paused), day(0), day(0)).await.unwrap();
-    assert!(channels.directory(&acme(), Kind::LiveEvent, day(20)).await.unwrap().is_empty());
+    assert!(channels.directory(&acme(), Kind::LiveEvent, Consistency::Eventual, day(20)).await.unwrap().is_empty());
     channels.describe(&acme(), &channel("event:e"), None, day(20), day(20)).await.unwrap();
-    let listed = channels.directory(&acme(), Kind::LiveEvent, day(20)).await.unwrap().remove(0);
+    let listed = channels.directory(&acme(), Kind::LiveEvent, Consistency::Eventual, day(20)).await.unwrap().remove(0);
     assert_eq!((listed.name, listed.status, listed.active, listed.last_activity), (None, None, true, day(20)));
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use gateway::PostError;
 use projections::{ChannelId, Record, TenantId, topic};
 use serde_json::{Value, json};
-use store::{Channels, Committer, Connection, Connections, Entry, Limits, SliceId, SliceKey};
+use store::{Channels, Committer, Connection, Connections, Entry, Limits, ListingChange, Moved, SliceId, SliceKey};
 use testing::TestTable;
 use views::Reader;
 
@@ -133,12 +133,17 @@ impl Stage {
         let slice = SliceId { epoch: 1, topic: record.topic.to_owned(), partition: 0 };
         let key = SliceKey { tenant, channel: routed.channel, slice };
         let entry = Entry { offset: self.offset, at: routed.at, event: routed.event };
-        self.committer.commit(&key, &[entry], runtime::clock::now()).await.unwrap();
+        let now = runtime::clock::now();
+        self.committer.commit(&key, &[entry], now).await.unwrap();
+        let SliceKey { tenant, channel, slice } = key;
+        let watermark = self.offset;
+        let moved = Moved { tenant, channel, slice, watermark, latest: now, listing: ListingChange::None };
+        self.channels.journal(vec![moved], Some(now), now).await.unwrap();
         self.offset += 1;
     }
 
-    fn publisher(&self, name: &'static str, relieves: bool) -> Tenure<Notebook> {
-        let desk = Desk {
+    fn publisher(&self, name: &'static str, relieves: bool) -> LeaseTerm<Notebook> {
+        let services = Services {
             reader: Reader::new(self.channels.clone(), self.leases.clone(), 1),
             channels: self.channels.clone(),
             connections: self.connections.clone(),
@@ -148,7 +153,7 @@ impl Stage {
         };
         let lines = Arc::clone(&self.metrics);
         let print = move |line: &[u8]| lines.lock().unwrap().push(serde_json::from_slice(line).unwrap());
-        Tenure {
+        LeaseTerm {
             shard: 0,
             owner: name.to_owned(),
             relieves,
@@ -156,7 +161,7 @@ impl Stage {
             tick: Duration::from_millis(10),
             kafka_cluster: None,
             leases: self.leases.clone(),
-            desk,
+            services,
             metrics: Metrics::new("Livefold/test".to_owned(), print),
         }
     }
@@ -241,12 +246,11 @@ async fn who_connects_while_the_last_publisher_ends_is_noticed_by_it() {
     let mut stage = Stage::set().await;
     stage.connections.disconnect("socket").await.unwrap();
     let publisher = stage.publisher("first", false);
-    let mut shard = Shard::new(0, publisher.desk.clone(), Published::default());
+    let mut shard = Shard::new(0, publisher.services.clone(), Handover::default());
     shard.read(runtime::clock::now()).await.unwrap();
     assert!(shard.is_empty());
     // Between its last look and the release of its lease:
     stage.connect(&connection()).await;
-    assert!(publisher.has_changed_since(&shard).await.unwrap());
     let serving = tokio::spawn(publisher.serve());
     stage.answer_calls_until_posted_by("first").await;
     serving.abort();
@@ -274,15 +278,15 @@ async fn a_channel_that_somebody_only_named_is_shown_to_nobody_else_by_a_success
         Connection { channels: BTreeMap::from([("campaign:typo-0".parse().unwrap(), String::new())]), ..connection() };
     let stage = Stage::set_for(&naming).await;
     let first = stage.publisher("first", true);
-    let mut shard = Shard::new(0, first.desk, Published::default());
+    let mut shard = Shard::new(0, first.services, Handover::default());
     shard.read(runtime::clock::now()).await.unwrap();
-    let left = shard.published(runtime::clock::now());
+    let left = shard.handover(runtime::clock::now());
     assert_eq!(left.channels.len(), 1, "who named it goes on watching it");
 
     stage.connections.disconnect("socket").await.unwrap();
     let campaigns = BTreeMap::from([(ChannelId::campaigns(), String::new())]);
     stage.connect(&Connection { channels: campaigns, ..connection() }).await;
-    let mut shard = Shard::new(0, stage.publisher("second", true).desk, left);
+    let mut shard = Shard::new(0, stage.publisher("second", true).services, left);
     let is_overview = shard.read(runtime::clock::now()).await.unwrap();
     assert!(is_overview, "the first look is one");
     shard.post(is_overview, runtime::clock::now());

@@ -13,10 +13,11 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    audience::Audience,
     closing::{Closing, Outcome},
-    delivery::{Parcel, Receipt, deliver},
+    delivery::{Delivered, Delivery, deliver},
     metrics::Tally,
+    subscribers::Subscribers,
+    view_cache::ViewCache,
 };
 
 /// Posts under way at the same time. Each takes about 10 ms on AWS, so this is far above 5,000 a second, and its
@@ -28,11 +29,11 @@ const POSTS: usize = 256;
 const CLOSES: usize = 64;
 
 /// What is under way. All of it stops when this is dropped.
-pub(crate) struct Outbox<G> {
+pub(crate) struct Outbound<G> {
     gateway: G,
     connections: Connections,
     clock: fn() -> Timestamp,
-    posting: JoinSet<Receipt>,
+    posting: JoinSet<Delivered>,
     closing: JoinSet<(Closing, Outcome)>,
     deleting: JoinSet<()>,
     posts: Arc<Semaphore>,
@@ -44,7 +45,7 @@ pub(crate) struct Outbox<G> {
     total: Tally,
 }
 
-impl<G: Post + Clone + Send + Sync + 'static> Outbox<G> {
+impl<G: Post + Clone + Send + Sync + 'static> Outbound<G> {
     /// Nothing is under way.
     pub(crate) fn new(gateway: G, connections: Connections, clock: fn() -> Timestamp) -> Self {
         Self {
@@ -62,9 +63,9 @@ impl<G: Post + Clone + Send + Sync + 'static> Outbox<G> {
         }
     }
 
-    /// Posts a parcel.
-    pub(crate) fn send(&mut self, parcel: Parcel) {
-        self.posting.spawn(deliver(self.gateway.clone(), Arc::clone(&self.posts), self.clock, parcel));
+    /// Posts a delivery.
+    pub(crate) fn send(&mut self, delivery: Delivery) {
+        self.posting.spawn(deliver(self.gateway.clone(), Arc::clone(&self.posts), self.clock, delivery));
     }
 
     /// Closes a connection.
@@ -79,36 +80,47 @@ impl<G: Post + Clone + Send + Sync + 'static> Outbox<G> {
         });
     }
 
-    /// Tells the audience what is done by now. True if a connection is not what the audience takes it for, which has to
-    /// look again.
-    pub(crate) fn collect(&mut self, audience: &mut Audience, now: Timestamp) -> bool {
-        while let Some(receipt) = self.posting.try_join_next() {
-            self.note_receipt(receipt, audience, now);
+    /// Tells the subscribers what is done by now. Returns the ids of connections that are not what they were taken for, and
+    /// have to be looked at again.
+    pub(crate) fn collect(
+        &mut self,
+        subscribers: &mut Subscribers,
+        cache: &mut ViewCache,
+        now: Timestamp,
+    ) -> Vec<String> {
+        while let Some(delivered) = self.posting.try_join_next() {
+            self.note_delivered(delivered, subscribers, cache, now);
         }
-        let mut is_outdated = false;
+        let mut spared = Vec::new();
         while let Some(attempt) = self.closing.try_join_next() {
-            is_outdated |= self.note_attempt(attempt, audience, now);
+            spared.extend(self.note_attempt(attempt, subscribers, cache, now));
         }
         while self.deleting.try_join_next().is_some() {}
-        is_outdated
+        spared
     }
 
-    /// Waits until nothing is under way, and tells the audience.
-    pub(crate) async fn finish(&mut self, audience: &mut Audience, now: Timestamp) {
-        while let Some(receipt) = self.posting.join_next().await {
-            self.note_receipt(receipt, audience, now);
+    /// Waits until nothing is under way, and tells the subscribers.
+    pub(crate) async fn finish(&mut self, subscribers: &mut Subscribers, cache: &mut ViewCache, now: Timestamp) {
+        while let Some(delivered) = self.posting.join_next().await {
+            self.note_delivered(delivered, subscribers, cache, now);
         }
         while let Some(attempt) = self.closing.join_next().await {
-            self.note_attempt(attempt, audience, now);
+            self.note_attempt(attempt, subscribers, cache, now);
         }
         while self.deleting.join_next().await.is_some() {}
+    }
+
+    /// Reads have failed.
+    pub(crate) fn note_failed_reads(&mut self, count: u64) {
+        self.tally.reads_failed += count;
+        self.total.reads_failed += count;
     }
 
     /// Stops what is under way. A connection that was half closed is closed by the next publisher.
     pub(crate) async fn stop(&mut self, shard: u32) {
         tokio::join!(self.posting.shutdown(), self.closing.shutdown());
-        let Tally { posted, closed, gone, throttled, failed } = self.total;
-        info!(shard, posted, closed, gone, throttled, failed, "posts of this tenure");
+        let Tally { posted, closed, gone, throttled, failed, reads_failed } = self.total;
+        info!(shard, posted, closed, gone, throttled, failed, reads_failed, "posts of this lease term");
     }
 
     /// What has become of posts and closes since this was asked last, and how long views had been due that arrived.
@@ -116,39 +128,47 @@ impl<G: Post + Clone + Send + Sync + 'static> Outbox<G> {
         (std::mem::take(&mut self.tally), std::mem::take(&mut self.latency))
     }
 
-    fn note_receipt(&mut self, receipt: Result<Receipt, JoinError>, audience: &mut Audience, now: Timestamp) {
-        let Ok(receipt) = receipt else { return };
+    fn note_delivered(
+        &mut self,
+        delivered: Result<Delivered, JoinError>,
+        subscribers: &mut Subscribers,
+        cache: &mut ViewCache,
+        now: Timestamp,
+    ) {
+        let Ok(delivered) = delivered else { return };
         for tally in [&mut self.tally, &mut self.total] {
-            tally.note_receipt(&receipt);
+            tally.note_delivered(&delivered);
         }
-        for latency in &receipt.latencies {
+        for latency in &delivered.latencies {
             self.latency.note(*latency);
         }
-        if let Err(error) = &receipt.end {
-            debug!(connection = receipt.connection, %error, "post failed");
+        if let Err(error) = &delivered.end {
+            debug!(connection = delivered.connection, %error, "post failed");
         }
-        let (connections, id) = (self.connections.clone(), receipt.connection.clone());
-        if audience.note(receipt, now) {
+        let (connections, id) = (self.connections.clone(), delivered.connection.clone());
+        if subscribers.note(delivered, cache, now) {
             self.deleting.spawn(async move {
                 if let Err(error) = connections.disconnect(&id).await {
-                    // It is met again with the next audience, and behind that stands the item's TTL.
+                    // The sweep meets it again, and behind that stands the item's TTL.
                     warn!(%error, "a connection that is gone could not be deleted");
                 }
             });
         }
     }
 
+    /// The connection, if it was spared.
     fn note_attempt(
         &mut self,
         attempt: Result<(Closing, Outcome), JoinError>,
-        audience: &mut Audience,
+        subscribers: &mut Subscribers,
+        cache: &mut ViewCache,
         now: Timestamp,
-    ) -> bool {
-        let Ok((closing, outcome)) = attempt else { return true };
+    ) -> Option<String> {
+        let Ok((closing, outcome)) = attempt else { return None };
         for tally in [&mut self.tally, &mut self.total] {
             tally.note_closing(outcome);
         }
-        audience.note_closing(&closing, outcome, now);
-        outcome == Outcome::Spared
+        subscribers.note_closing(&closing, outcome, cache, now);
+        (outcome == Outcome::Spared).then_some(closing.connection)
     }
 }

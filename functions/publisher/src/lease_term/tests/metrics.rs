@@ -30,7 +30,7 @@ fn sum(lines: &[Value], metric: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn what_became_of_each_post_is_told_when_the_tenure_ends() {
+async fn what_became_of_each_post_is_told_when_the_lease_term_ends() {
     let connected_at = Timestamp::from_millis(runtime::clock::now().as_millis() - 60_000);
     let mut stage = Stage::set_for(&Connection { connected_at, ..connection() }).await;
     stage.answer_call().await;
@@ -105,7 +105,7 @@ async fn who_is_closed_is_counted() {
 async fn every_half_minute_has_a_line_and_each_post_is_in_one() {
     let mut stage = Stage::set().await;
     let mut publisher = stage.publisher("first", false);
-    publisher.desk.clock = racing;
+    publisher.services.clock = racing;
     publisher.deadline = racing().plus(Duration::from_mins(10));
     stage.leases.acquire(0, "dead", Timestamp::EPOCH, LEASE).await.unwrap();
     let serving = tokio::spawn(publisher.serve());

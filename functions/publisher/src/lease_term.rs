@@ -1,4 +1,4 @@
-//! One publisher's time with a shard: it takes the lease, publishes, hands over.
+//! One publisher's term with a shard: it takes the lease, publishes, hands over.
 //!
 //! Invocations overlap and come more than once. The lease lets one of them publish at a time; a scheduled newcomer asks
 //! the holder to hand over, and the holder goes on until somebody asks, so that there is no gap between two of them.
@@ -12,9 +12,9 @@ use store::{Acquired, Announced, Lease, Leases, Pulse, StoreError};
 use tracing::{info, warn};
 
 use crate::{
+    handover::Handover,
     metrics::Line,
-    published::Published,
-    shard::{Desk, Shard},
+    shard::{Services, Shard},
 };
 
 /// A lease that is not renewed for this long is anybody's. Three renewals may fail before that.
@@ -44,7 +44,7 @@ const METRICS: Duration = Duration::from_secs(30);
 const _: () = assert!(RENEW.as_millis() * 3 < LEASE.as_millis() - SAFETY.as_millis());
 const _: () = assert!(SAVE.as_secs() < 60, "what is left behind has to be fresh");
 
-/// How a tenure ended.
+/// How a lease term ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// Somebody else publishes, and was not to be relieved.
@@ -60,7 +60,7 @@ pub(crate) enum End {
 }
 
 /// One invocation's wish to publish to a shard.
-pub(crate) struct Tenure<G> {
+pub(crate) struct LeaseTerm<G> {
     /// Which shard.
     pub(crate) shard: u32,
     /// Who; a name that no other invocation has.
@@ -76,13 +76,13 @@ pub(crate) struct Tenure<G> {
     /// The leases.
     pub(crate) leases: Leases,
     /// What to publish with.
-    pub(crate) desk: Desk<G>,
+    pub(crate) services: Services<G>,
     /// Where its metrics go.
     pub(crate) metrics: Metrics,
 }
 
 /// What a publisher remembers of its ticks.
-struct Diary {
+struct Progress {
     saved_at: Timestamp,
     pulse_at: Timestamp,
     /// When the last line of metrics was printed, …
@@ -93,34 +93,34 @@ struct Diary {
     leases_expired: u64,
 }
 
-impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
+impl<G: Post + Clone + Send + Sync + 'static> LeaseTerm<G> {
     /// Publishes until somebody else does, nobody watches, or the time is up.
     pub(crate) async fn serve(self) -> Result<End, StoreError> {
         loop {
             let Some(mut lease) = self.take().await else { return Ok(End::Busy) };
-            let mut diary = Diary::begin(&lease, (self.desk.clock)());
-            let mut shard = Shard::new(self.shard, self.desk.clone(), self.left_behind().await);
-            if diary.leases_expired > 0 {
+            let mut progress = Progress::begin(&lease, (self.services.clock)());
+            let mut shard = Shard::new(self.shard, self.services.clone(), self.left_behind().await);
+            if progress.leases_expired > 0 {
                 // At once: what its predecessor died of may await this one too.
-                self.tell(&mut shard, &mut diary);
+                self.tell(&mut shard, &mut progress);
             }
-            let end = self.publish(&mut shard, &mut lease, &mut diary).await;
-            info!(shard = self.shard, owner = self.owner, token = lease.token, ?end, "tenure ends");
+            let end = self.publish(&mut shard, &mut lease, &mut progress).await;
+            info!(shard = self.shard, owner = self.owner, token = lease.token, ?end, "lease term ends");
             if end == End::Lost {
                 shard.stop().await;
-                self.tell(&mut shard, &mut diary);
+                self.tell(&mut shard, &mut progress);
                 return Ok(end);
             }
-            shard.settle((self.desk.clock)()).await;
-            self.tell(&mut shard, &mut diary);
+            shard.settle((self.services.clock)()).await;
+            self.tell(&mut shard, &mut progress);
             self.save(&shard, &lease).await?;
             let successor = lease.successor.as_deref().filter(|_| end == End::HandedOver);
-            self.leases.release(self.shard, &lease, successor, (self.desk.clock)()).await?;
+            self.leases.release(self.shard, &lease, successor, (self.services.clock)()).await?;
             let is_over = match end {
                 // A successor that has died since it asked publishes nothing.
                 End::HandedOver => self.is_taken_up(lease.token).await,
                 // Who connected just before the release saw the lease held and called no publisher.
-                End::NobodyWatches => self.desk.connections.is_empty(self.shard).await?,
+                End::NobodyWatches => self.services.connections.is_empty(self.shard).await?,
                 End::Busy | End::OutOfTime | End::Lost => true,
             };
             if is_over {
@@ -131,7 +131,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
 
     /// Takes the lease, waiting for the holder to hand it over; nothing if somebody else is to have it.
     async fn take(&self) -> Option<Lease> {
-        while (self.desk.clock)() < self.work_ends() {
+        while (self.services.clock)() < self.work_ends() {
             match self.try_take().await {
                 Ok(Some(taken)) => return taken,
                 Ok(None) => {}
@@ -144,7 +144,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
 
     /// Tries once: the lease, or nobody's (`Some(None)`), or to be tried again.
     async fn try_take(&self) -> Result<Option<Option<Lease>>, StoreError> {
-        let now = (self.desk.clock)();
+        let now = (self.services.clock)();
         match self.leases.acquire(self.shard, &self.owner, now, LEASE).await? {
             Acquired::Held(lease) => return Ok(Some(Some(lease))),
             Acquired::Busy(_) if !self.relieves => return Ok(Some(None)),
@@ -155,35 +155,43 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
     }
 
     /// What a predecessor has left. Where that cannot be read, everyone gets a view once more.
-    async fn left_behind(&self) -> Published {
+    async fn left_behind(&self) -> Handover {
         match self.leases.published(self.shard).await {
-            Ok(left) => left.and_then(|bytes| Published::from_bytes(&bytes, (self.desk.clock)())).unwrap_or_default(),
+            Ok(left) => {
+                left.and_then(|bytes| Handover::from_bytes(&bytes, (self.services.clock)())).unwrap_or_default()
+            }
             Err(error) => {
                 warn!(shard = self.shard, %error, "what was published could not be read");
-                Published::default()
+                Handover::default()
             }
         }
     }
 
-    async fn publish(&self, shard: &mut Shard<G>, lease: &mut Lease, diary: &mut Diary) -> End {
+    async fn publish(&self, shard: &mut Shard<G>, lease: &mut Lease, progress: &mut Progress) -> End {
         let mut ticks = tokio::time::interval(self.tick);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let now = (self.desk.clock)();
-            let end = self.tick(shard, lease, diary, now).await;
-            diary.ticks.note((self.desk.clock)().since(now));
+            let now = (self.services.clock)();
+            let end = self.tick(shard, lease, progress, now).await;
+            progress.ticks.note((self.services.clock)().since(now));
             if let Some(end) = end {
                 return end;
             }
-            if now.since(diary.told_at) >= METRICS {
-                self.tell(shard, diary);
+            if now.since(progress.told_at) >= METRICS {
+                self.tell(shard, progress);
             }
         }
     }
 
-    /// One tick; tells how the tenure ends, if it does.
-    async fn tick(&self, shard: &mut Shard<G>, lease: &mut Lease, diary: &mut Diary, now: Timestamp) -> Option<End> {
+    /// One tick; tells how the lease term ends, if it does.
+    async fn tick(
+        &self,
+        shard: &mut Shard<G>,
+        lease: &mut Lease,
+        progress: &mut Progress,
+        now: Timestamp,
+    ) -> Option<End> {
         if now >= self.work_ends() {
             return Some(End::OutOfTime);
         }
@@ -209,15 +217,15 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
             return None;
         }
         shard.post(is_overview, now);
-        if now.since(diary.pulse_at) >= PULSE {
-            diary.pulse_at = now;
+        if now.since(progress.pulse_at) >= PULSE {
+            progress.pulse_at = now;
             self.save_pulse(shard, now).await;
         }
         if shard.is_empty() {
             return Some(End::NobodyWatches);
         }
-        if now.since(diary.saved_at) >= SAVE {
-            diary.saved_at = now;
+        if now.since(progress.saved_at) >= SAVE {
+            progress.saved_at = now;
             if let Err(error) = self.save(shard, lease).await {
                 warn!(shard = self.shard, %error, "what was published could not be written down");
             }
@@ -226,17 +234,17 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
     }
 
     /// Prints a line of metrics: what there was since the last one.
-    fn tell(&self, shard: &mut Shard<G>, diary: &mut Diary) {
+    fn tell(&self, shard: &mut Shard<G>, progress: &mut Progress) {
         let (tally, latency) = shard.take_tally();
-        diary.told_at = (self.desk.clock)();
+        progress.told_at = (self.services.clock)();
         self.metrics.emit(&Line {
             shard: self.shard,
-            at: diary.told_at,
+            at: progress.told_at,
             tally,
             latency,
-            ticks: std::mem::take(&mut diary.ticks),
-            connections: shard.is_read().then(|| shard.connections().values().sum()),
-            leases_expired: std::mem::take(&mut diary.leases_expired),
+            ticks: std::mem::take(&mut progress.ticks),
+            connections: shard.connections(progress.told_at).map(|connections| connections.values().sum()),
+            leases_expired: std::mem::take(&mut progress.leases_expired),
         });
     }
 
@@ -257,7 +265,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
 
     /// Renews the lease; false if it is another's by now. Where that cannot be told, the lease runs on.
     async fn renew(&self, lease: &mut Lease) -> bool {
-        match self.leases.renew(self.shard, lease, (self.desk.clock)(), LEASE).await {
+        match self.leases.renew(self.shard, lease, (self.services.clock)(), LEASE).await {
             Ok(Some(renewed)) => *lease = renewed,
             Ok(None) => return false,
             Err(error) => warn!(shard = self.shard, %error, "the lease could not be renewed"),
@@ -266,15 +274,15 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
     }
 
     fn still_holds(&self, lease: &Lease) -> bool {
-        (self.desk.clock)().plus(SAFETY) < lease.expires_at
+        (self.services.clock)().plus(SAFETY) < lease.expires_at
     }
 
     /// Whether the successor has come; a name alone publishes nothing.
     async fn is_taken_up(&self, token: u64) -> bool {
-        while (self.desk.clock)() < self.work_ends() {
+        while (self.services.clock)() < self.work_ends() {
             match self.leases.read(self.shard).await {
                 Ok(Some(lease)) if lease.token > token => return true,
-                Ok(Some(lease)) if lease.is_held((self.desk.clock)()) => {}
+                Ok(Some(lease)) if lease.is_held((self.services.clock)()) => {}
                 Ok(_) => return false,
                 Err(error) => warn!(shard = self.shard, %error, "the successor's lease could not be read"),
             }
@@ -288,22 +296,24 @@ impl<G: Post + Clone + Send + Sync + 'static> Tenure<G> {
     }
 
     async fn save(&self, shard: &Shard<G>, lease: &Lease) -> Result<(), StoreError> {
-        let bytes = shard.published((self.desk.clock)()).into_bytes();
+        let bytes = shard.handover((self.services.clock)()).into_bytes();
         // Refused only if the lease is lost; the next renewal says so too.
         self.leases.save_published(self.shard, lease, &bytes).await.map(drop)
     }
 
     async fn save_pulse(&self, shard: &Shard<G>, now: Timestamp) {
         let kafka_cluster = self.kafka_cluster.clone();
-        let pulse = Pulse { at: now, connections: shard.connections(), kafka_cluster };
+        // Who does not know how many there are says nothing.
+        let Some(connections) = shard.connections(now) else { return };
+        let pulse = Pulse { at: now, connections, kafka_cluster };
         if let Err(error) = self.leases.save_pulse(self.shard, &pulse).await {
             warn!(shard = self.shard, %error, "the pulse could not be written down");
         }
     }
 }
 
-impl Diary {
-    /// A tenure begins with this lease.
+impl Progress {
+    /// A lease term begins with this lease.
     fn begin(lease: &Lease, now: Timestamp) -> Self {
         Self {
             saved_at: now,

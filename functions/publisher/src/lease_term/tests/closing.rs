@@ -177,7 +177,7 @@ async fn a_renewal_that_lands_between_the_look_and_the_mark_keeps_the_connection
     let connection = expired();
     let mut stage = Stage::set_for(&connection).await;
     stage.answer_call().await;
-    let mut shard = Shard::new(0, stage.publisher("first", false).desk, Published::default());
+    let mut shard = Shard::new(0, stage.publisher("first", false).services, Handover::default());
     let is_overview = shard.read(runtime::clock::now()).await.unwrap();
     // It was asked for just in time.
     let asked_at = before(connection.principal.expires_at, 1);

@@ -9,37 +9,38 @@ use sha2::{Digest, Sha256};
 use store::{Connection, MAX_PUBLISHED};
 use views::Known;
 
+use crate::cached_view::Fingerprints;
+
 /// What was left behind earlier is of no use: notices from then are no news to anybody.
 const FRESH: Duration = Duration::from_mins(1);
 
 /// Everything that a publisher leaves behind.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Published {
+pub(crate) struct Handover {
     /// When it was left.
     pub(crate) saved_at: Timestamp,
     /// What was published of each channel.
-    pub(crate) channels: Vec<Baseline>,
+    pub(crate) channels: Vec<PublishedView>,
     /// Fingerprints of the connections that had got all of it.
     pub(crate) up_to_date: HashSet<u64>,
 }
 
 /// What was published of one channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Baseline {
+pub(crate) struct PublishedView {
     /// Whose channel.
     pub(crate) tenant: TenantId,
     /// Which channel.
     pub(crate) channel: ChannelId,
-    /// Of the view.
-    pub(crate) fingerprint: u64,
+    /// Of the view, in each of its forms.
+    pub(crate) fingerprints: Fingerprints,
     /// Up to where the history of each slice was told.
     pub(crate) told: Known,
     /// Whether it was shown to those who watch all channels of its kind, and not only to who named it.
-    #[serde(default)]
     pub(crate) is_member: bool,
 }
 
-impl Published {
+impl Handover {
     /// The stored form. Where it would be too long, connections are left out first: they get a view once more. Without
     /// its channels it would be of no use.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
@@ -58,14 +59,14 @@ impl Published {
 
     /// Reads the stored form. What is old, or of another version, is taken for nothing: that costs a view once more.
     pub(crate) fn from_bytes(bytes: &[u8], now: Timestamp) -> Option<Self> {
-        let published: Self = serde_json::from_slice(bytes).ok()?;
-        (now.since(published.saved_at) < FRESH).then_some(published)
+        let handover: Self = serde_json::from_slice(bytes).ok()?;
+        (now.since(handover.saved_at) < FRESH).then_some(handover)
     }
 }
 
 /// Tells apart a connection from itself with other subscriptions or other rights: who subscribed since, or may see more
 /// since, has to get the view. The first 64 bits of a SHA-256, so that the next publisher makes the same.
-pub(crate) fn fingerprint(connection: &Connection) -> u64 {
+pub(crate) fn subscription(connection: &Connection) -> u64 {
     let sees_names = auth::allows(&connection.principal, Action::SeeNames);
     let mut hash = Sha256::new_with_prefix(format!("{} {sees_names}", connection.id));
     // None of them has a space in it.
@@ -85,11 +86,11 @@ mod tests {
 
     use super::*;
 
-    fn baseline(n: usize) -> Baseline {
-        Baseline {
+    fn published_view(n: usize) -> PublishedView {
+        PublishedView {
             tenant: TenantId::parse("acme").unwrap(),
             channel: format!("campaign:{n}").parse().unwrap(),
-            fingerprint: u64::MAX,
+            fingerprints: Fingerprints::of_both(u64::MAX),
             is_member: true,
             told: Known::from([(
                 "1/campaign.events.v1/0".to_owned(),
@@ -101,21 +102,21 @@ mod tests {
     #[test]
     fn what_is_left_behind_reads_back() {
         let saved_at = Timestamp::from_millis(1_000_000);
-        let bytes = Published { saved_at, channels: vec![baseline(1)], up_to_date: [1, 2].into() }.into_bytes();
-        let read = Published::from_bytes(&bytes, saved_at.plus(Duration::from_secs(59))).unwrap();
-        assert_eq!((read.channels, read.up_to_date), (vec![baseline(1)], [1, 2].into()));
-        assert!(Published::from_bytes(&bytes, saved_at.plus(FRESH)).is_none());
+        let bytes = Handover { saved_at, channels: vec![published_view(1)], up_to_date: [1, 2].into() }.into_bytes();
+        let read = Handover::from_bytes(&bytes, saved_at.plus(Duration::from_secs(59))).unwrap();
+        assert_eq!((read.channels, read.up_to_date), (vec![published_view(1)], [1, 2].into()));
+        assert!(Handover::from_bytes(&bytes, saved_at.plus(FRESH)).is_none());
     }
 
     #[test]
     fn what_is_too_long_for_an_item_is_cut_and_still_reads() {
-        let published = Published {
-            channels: (0..9000).map(baseline).collect(),
+        let handover = Handover {
+            channels: (0..9000).map(published_view).collect(),
             up_to_date: (0..100_000).collect(),
-            ..Published::default()
+            ..Handover::default()
         };
-        let bytes = published.into_bytes();
+        let bytes = handover.into_bytes();
         assert!(bytes.len() <= MAX_PUBLISHED);
-        assert!(!Published::from_bytes(&bytes, Timestamp::default()).unwrap().channels.is_empty());
+        assert!(!Handover::from_bytes(&bytes, Timestamp::default()).unwrap().channels.is_empty());
     }
 }
