@@ -59,6 +59,8 @@ struct Stage {
     cache: ViewCache,
     subscribers: Subscribers,
     collections: Collections,
+    /// Whether an overview would have something new to show.
+    is_stirred: bool,
 }
 
 impl Stage {
@@ -67,6 +69,7 @@ impl Stage {
             cache: ViewCache::new(Duration::from_secs(1)),
             subscribers: Subscribers::default(),
             collections: Collections::new(),
+            is_stirred: false,
         }
     }
 
@@ -99,8 +102,8 @@ impl Stage {
     /// Has the campaigns' collection of one member.
     fn collect(&mut self, slot: Slot) {
         let collection = (TenantId::parse("acme").unwrap(), Kind::Campaign);
-        self.collections.entry(collection.clone()).or_default().replace(vec![slot], T0, T0);
-        self.subscribers.note_collection(&collection);
+        self.collections.entry(collection).or_default().replace(vec![slot], T0, T0);
+        self.is_stirred = true;
         self.watch();
     }
 
@@ -125,10 +128,8 @@ impl Stage {
         state.remember(&id, entries);
         self.cache.refresh(slot, state, news, now);
         self.subscribers.note_change(slot, &self.cache);
-        let view = self.cache.view_mut(slot);
-        view.notices.clear();
-        let collection = (view.key.0.clone(), view.key.1.kind());
-        self.subscribers.note_collection(&collection);
+        self.cache.view_mut(slot).notices.clear();
+        self.is_stirred = true;
     }
 
     fn fingerprint(&self, slot: Slot, sees_names: bool) -> u64 {
@@ -140,6 +141,9 @@ impl Stage {
     }
 
     fn deliveries(&mut self, is_overview: bool, now: Timestamp) -> Vec<Delivery> {
+        if is_overview && std::mem::take(&mut self.is_stirred) {
+            self.subscribers.note_collection(&(TenantId::parse("acme").unwrap(), Kind::Campaign));
+        }
         self.subscribers.deliveries(&self.cache, &self.collections, is_overview, now)
     }
 

@@ -21,7 +21,7 @@ fn slice_id() -> SliceId {
 /// A campaign of which records up to this offset were read, placed at T0.
 fn state(offset: Offset) -> ChannelState {
     let (tenant, mut slice) = (TenantId::parse("acme").unwrap(), Kind::Campaign.empty_slice());
-    let value = br#"{"eventType":"call_queued","campaignId":"c","callId":"k"}"#;
+    let value = br#"{"eventType":"call_initiated","campaignId":"c","callId":"k"}"#;
     let record = Record { topic: "campaign.events.v1", timestamp: at(1_000), default_tenant: Some(&tenant), value };
     let routed = topic::decode(&record).unwrap().remove(0);
     for offset in 0..=offset {
