@@ -16,7 +16,7 @@ const FUNCTIONS: [&str; 8] =
     ["auth-api", "health-api", "ingest", "metrics-api", "publisher", "ws-connect", "ws-disconnect", "ws-message"];
 
 /// Every variable that any function may ask for: one that it takes, and one that it must not take, where there is such.
-const VARIABLES: [(&str, &str, Option<&str>); 22] = [
+const VARIABLES: [(&str, &str, Option<&str>); 23] = [
     ("ALLOWED_ORIGINS", "https://dashboard.example.com", Some("dashboard.example.com/")),
     ("CHANNELS_TABLE", "channels", None),
     ("CHANNEL_ID_LENGTH", "128", Some("129")),
@@ -26,7 +26,7 @@ const VARIABLES: [(&str, &str, Option<&str>); 22] = [
     ("CONNECTIONS_TABLE", "connections", None),
     ("CONNECTIONS_URL", "http://127.0.0.1:1/api/ws", None),
     ("DEFAULT_TENANT", "acme", Some("ac#me")),
-    ("JOURNAL_BUCKETS", "1", Some("0")),
+    ("JOURNAL_BUCKETS", "1", Some("none")),
     ("MESSAGES_PER_MINUTE", "120", Some("-1")),
     ("MESSAGE_BYTES", "8192", Some("32769")),
     ("OVERVIEW_INTERVAL_MS", "1000", Some("1s")),

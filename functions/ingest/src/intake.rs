@@ -138,7 +138,8 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
     /// Enters in the journal what is stored, also where the rest of the batch comes again; what it does not say, no publisher
     /// learns, so without it nothing is stored.
     async fn journal<'a>(&self, changed: Vec<Changed<'a>>, oldest: Option<Timestamp>, now: Timestamp) -> Vec<Part<'a>> {
-        let (mut parts, moved): (Vec<_>, Vec<_>) = changed.into_iter().map(|Changed { part, moved }| (part, moved)).unzip();
+        let (mut parts, moved): (Vec<_>, Vec<_>) =
+            changed.into_iter().map(|Changed { part, moved }| (part, moved)).unzip();
         let moved: Vec<Moved> = moved.into_iter().flatten().collect();
         if moved.is_empty() {
             return parts;

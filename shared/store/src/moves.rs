@@ -108,12 +108,7 @@ impl Channels {
     }
 
     /// What records have moved in a part of the journal since `follower` read it last.
-    pub async fn moves(
-        &self,
-        bucket: u32,
-        follower: &mut Follower,
-        now: Timestamp,
-    ) -> Result<News<Moved>, StoreError> {
+    pub async fn moves(&self, bucket: u32, follower: &mut Follower, now: Timestamp) -> Result<News<Moved>, StoreError> {
         let News { entries, is_complete } = journal::read(&self.table, &keys::journal(bucket), follower, now).await?;
         Ok(News { entries: entries.into_iter().flat_map(Entry::into_moves).collect(), is_complete })
     }
