@@ -26,7 +26,7 @@ const VARIABLES: [(&str, &str, Option<&str>); 23] = [
     ("CONNECTIONS_TABLE", "connections", None),
     ("CONNECTIONS_URL", "http://127.0.0.1:1/api/ws", None),
     ("DEFAULT_TENANT", "acme", Some("ac#me")),
-    ("JOURNAL_BUCKETS", "1", Some("0")),
+    ("JOURNAL_BUCKETS", "1", Some("none")),
     ("MESSAGES_PER_MINUTE", "120", Some("-1")),
     ("MESSAGE_BYTES", "8192", Some("32769")),
     ("OVERVIEW_INTERVAL_MS", "1000", Some("1s")),

@@ -177,7 +177,7 @@ def subscribe_is_answered(aws):
 
 def lease(aws):
     item = aws.client("dynamodb").get_item(
-        TableName=aws.outputs["ConnectionsTable"], Key={"pk": {"S": "shard#0"}, "sk": {"S": "#lease"}}, ConsistentRead=True
+        TableName=aws.outputs["ConnectionsTable"], Key={"pk": {"S": "lease#0"}, "sk": {"S": "#lease"}}, ConsistentRead=True
     ).get("Item")
     return item and int(item["token"]["N"])
 

@@ -177,11 +177,11 @@ async fn a_warm_container_writes_a_slice_once_a_batch_and_does_not_read_it() {
 
 #[tokio::test]
 async fn a_batch_of_which_one_write_failed_is_not_acknowledged_and_counts_once_when_it_comes_again() {
-    // The requests of a batch of two slices and a bad record: for each slice a read, a write, a description and an
-    // extension, and one quarantine.
+    // The requests of a batch of two slices and a bad record: for each slice a read, a chunk of history, a write, an
+    // extension and a description, and one quarantine.
     let batch = [call(0, 1, "a", "call_initiated"), call(1, 1, "b", "call_initiated"), record(0, 2, b"garbage")];
     for fault in [Fault::Before, Fault::After] {
-        for position in 0..9 {
+        for position in 0..11 {
             let memory = Memory::default();
             let intake = intake(&memory);
             let mut faults = vec![None; position];
@@ -251,8 +251,8 @@ async fn when_a_topic_was_last_heard_of_is_noted_but_no_batch_fails_over_it() {
     take(&intake, &[call(0, 1, "a", "call_queued")]).await.unwrap();
     assert_eq!(memory.state().notes[&(acme(), TOPIC.to_owned())], now());
     let later = now().plus(std::time::Duration::from_secs(2));
-    // History and slice succeed, the note does not.
-    memory.state().faults = vec![None, None, Some(Fault::Before)];
+    // History, slice and journal succeed, the note does not.
+    memory.state().faults = vec![None, None, None, Some(Fault::Before)];
     intake.take(&msk_event(&[call(0, 2, "a", "call_queued")]), || later).await.unwrap();
 }
 

@@ -71,7 +71,8 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_an_error_so_that_it_is_tried_again() {
         let table = TestTable::create().await;
-        let nowhere = Connections::new(table.client, "no-such-table".into(), std::num::NonZeroU32::MIN, testing::now);
+        let nowhere =
+            Connections::new(table.client, "no-such-table".into(), std::num::NonZeroU32::MIN, Timestamp::default);
         assert!(handle(&nowhere, event(IDLE)).await.is_err());
     }
 }

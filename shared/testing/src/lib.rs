@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(clippy::missing_panics_doc, reason = "they all panic where the server does not answer")]
 
-mod registry;
 mod table;
 
-pub use registry::{changed, changes, now};
 pub use table::{TestTable, client, s};

@@ -1,6 +1,10 @@
 //! A table for each test, with the keys and the expiry that `template.yaml` gives both tables.
 
-use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    time::{Duration, SystemTime},
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -10,9 +14,8 @@ use aws_sdk_dynamodb::{
         TimeToLiveSpecification,
     },
 };
+use projections::Timestamp;
 use store::{Channels, Connections, Leases, Requests, Revocations, Tickets};
-
-use crate::registry::now;
 
 /// A table of a test's own.
 pub struct TestTable {
@@ -101,6 +104,26 @@ impl TestTable {
         self.item(pk, sk).await.unwrap().get("ttl").map(|ttl| ttl.as_n().unwrap().parse().unwrap())
     }
 
+    /// The items of a partition, as they are stored and in the order of their sort keys.
+    pub async fn items(&self, pk: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let request = self.client.query().table_name(&self.name).consistent_read(true);
+        let request = request.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(pk));
+        request.into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
+    }
+
+    /// The ids of the connections that are entered in a shard's journal, sorted; each as often as it is entered.
+    pub async fn entered(&self, shard: u32) -> Vec<String> {
+        let entries = self.items(&format!("shard#{shard}#journal")).await;
+        let mut ids: Vec<String> = entries.iter().map(|entry| entry["connection"].as_s().unwrap().clone()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Puts an item behind the store's back.
+    pub async fn put(&self, item: HashMap<String, AttributeValue>) {
+        self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await.unwrap();
+    }
+
     /// Deletes an item behind the store's back.
     pub async fn delete(&self, pk: &str, sk: &str) {
         let request = self.client.delete_item().table_name(&self.name);
@@ -139,4 +162,10 @@ async fn serve() -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
     url
+}
+
+/// The time, for what is entered in a journal.
+fn now() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(i64::try_from(since_1970.as_millis()).unwrap())
 }

@@ -281,11 +281,10 @@ async fn a_revocation_that_cannot_be_carried_out_is_an_error_and_stays_written_d
     let table = TestTable::create().await;
     let (mut api, _asks) = api(&table).await;
     api.registry.connections =
-        Connections::new(client("http://127.0.0.1:1"), table.name.clone(), NonZeroU32::new(2).unwrap(), testing::now);
+        Connections::new(client("http://127.0.0.1:1"), table.name.clone(), NonZeroU32::new(2).unwrap(), now);
     assert_eq!(refused(&api, REVOKE_USER).await, (503, json!("unavailable")));
     assert!(api.admission.revocations.is_revoked(&principal("acme", "ann")).await.unwrap());
-    api.registry.connections =
-        Connections::new(table.client.clone(), "no-such-table".into(), NonZeroU32::MIN, testing::now);
+    api.registry.connections = Connections::new(table.client.clone(), "no-such-table".into(), NonZeroU32::MIN, now);
     let (response, body) = answer_at(&api, REVOKE_EVERYONE, now()).await;
     assert_eq!((response.status().as_u16(), &body["error"]["code"]), (500, &json!("internal")));
     assert!(!body.to_string().contains("no-such-table"));

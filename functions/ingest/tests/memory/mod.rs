@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) notes: BTreeMap<(TenantId, String), Timestamp>,
     /// Channels that were extended, and when.
     pub(crate) extensions: Vec<(TenantId, String, Timestamp)>,
+    /// Whether nothing can be entered in the journal.
+    pub(crate) is_journal_full: bool,
     /// A channel whose slices cannot be written.
     pub(crate) unwritable: Option<String>,
     pub(crate) reads: usize,
@@ -149,7 +151,17 @@ impl Bookkeeping for Memory {
     }
 
     async fn journal(&self, moved: Vec<Moved>, _: Option<Timestamp>, _: Timestamp) -> Result<(), StoreError> {
-        self.request(|state| state.journal.extend(moved))
+        self.request(|state| {
+            for moved in &moved {
+                let stored = state.slices.get(&moved.key()).and_then(Slice::watermark);
+                assert!(stored >= Some(moved.watermark), "{moved:?} is entered before it is stored");
+            }
+            if state.is_journal_full {
+                return Err(StoreError::Unavailable("throttled".into()));
+            }
+            state.journal.extend(moved);
+            Ok(())
+        })?
     }
 
     async fn quarantine(&self, bad: &[Quarantined]) -> Result<(), StoreError> {

@@ -251,6 +251,7 @@ async fn who_connects_while_the_last_publisher_ends_is_noticed_by_it() {
     assert!(shard.is_empty());
     // Between its last look and the release of its lease:
     stage.connect(&connection()).await;
+    assert!(!publisher.services.connections.is_empty(0).await.unwrap());
     let serving = tokio::spawn(publisher.serve());
     stage.answer_calls_until_posted_by("first").await;
     serving.abort();

@@ -50,7 +50,7 @@ async fn connections_are_found_in_their_shard_without_what_the_publisher_keeps_t
         let expected = ids.iter().filter(|id| connections.shard_of(id) == shard).count();
         assert!(expected > 0, "the hash spreads");
         assert_eq!(found.len(), expected);
-        assert_eq!(testing::changes(&connections, shard).await, expected);
+        assert_eq!(table.entered(shard).await.len(), expected);
     }
 }
 
@@ -71,28 +71,6 @@ async fn more_connections_than_a_page_holds_are_all_found() {
         connections.connect(&connection, LIMITS, now()).await.unwrap();
     }
     assert_eq!(connections.connections(0).await.unwrap().len(), 60);
-}
-
-#[tokio::test]
-async fn every_change_that_a_publisher_has_to_see_is_entered_in_the_journal() {
-    let connections = TestTable::create().await.connections(1);
-    assert_eq!(testing::changes(&connections, 0).await, 0);
-    connect(&connections, "a", now()).await.unwrap();
-    assert_eq!(testing::changes(&connections, 0).await, 1);
-    connections.subscribe("a", &channel("event:1"), "", store::Terms { max: 2, batch: false }).await.unwrap();
-    connections.subscribe("a", &channel("event:2"), "", store::Terms { max: 2, batch: false }).await.unwrap();
-    assert_eq!(testing::changes(&connections, 0).await, 3);
-    connections.unsubscribe("a", &channel("event:1")).await.unwrap();
-    assert_eq!(testing::changes(&connections, 0).await, 4);
-    connections.message("a", now()).await.unwrap();
-    connections.expire("a", now()).await.unwrap();
-    assert_eq!(testing::changes(&connections, 0).await, 4, "nothing that it would do differently");
-    connections.renew("a", &ada(), &[], now()).await.unwrap();
-    assert_eq!(testing::changes(&connections, 0).await, 5);
-    connections.end("a", CloseReason::Revoked, now()).await.unwrap();
-    assert_eq!(testing::changes(&connections, 0).await, 6);
-    connections.disconnect("a").await.unwrap();
-    assert_eq!(testing::changes(&connections, 0).await, 7);
 }
 
 #[tokio::test]

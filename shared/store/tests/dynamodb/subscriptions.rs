@@ -73,14 +73,15 @@ async fn unsubscribing_from_everything_leaves_the_connection_silent_and_there() 
 
 #[tokio::test]
 async fn unsubscribing_from_what_is_not_watched_is_no_change_that_the_publisher_would_read() {
-    let connections = TestTable::create().await.connections(1);
+    let table = TestTable::create().await;
+    let connections = table.connections(1);
     connect(&connections, "a", now()).await.unwrap();
     connections.subscribe("a", &channel("event:1"), "", terms(9)).await.unwrap();
-    let before = testing::changes(&connections, 0).await;
+    let entered = table.entered(0).await.len();
     connections.unsubscribe("a", &channel("event:2")).await.unwrap();
-    assert_eq!(testing::changes(&connections, 0).await, before);
+    assert_eq!(table.entered(0).await.len(), entered);
     connections.unsubscribe("a", &channel("event:1")).await.unwrap();
-    assert_eq!(testing::changes(&connections, 0).await, before + 1);
+    assert_eq!(table.entered(0).await.len(), entered + 1);
 }
 
 #[tokio::test]
@@ -93,28 +94,30 @@ async fn nobody_subscribes_for_a_connection_that_is_gone() {
 
 #[tokio::test]
 async fn a_list_takes_the_place_of_the_defaults_in_one_write_and_adds_to_what_was_chosen() {
-    let connections = TestTable::create().await.connections(1);
+    let table = TestTable::create().await;
+    let connections = table.connections(1);
     connect(&connections, "a", now()).await.unwrap();
-    let before = testing::changes(&connections, 0).await;
+    let entered = table.entered(0).await.len();
     assert!(subscribe_all(&connections, &get(&connections).await, &["event:1", "event:2"], 9).await.is_empty());
     let expected = [("event:1".to_owned(), "fevent:1".to_owned()), ("event:2".into(), "fevent:2".into())];
     assert_eq!(channels(&connections, "a").await, expected);
     assert!(subscribe_all(&connections, &get(&connections).await, &["event:2", "event:3"], 9).await.is_empty());
     assert_eq!(channels(&connections, "a").await.len(), 3);
-    assert_eq!(testing::changes(&connections, 0).await, before + 2, "the publisher looks once for each list");
+    assert_eq!(table.entered(0).await.len(), entered + 2, "the publisher looks once for each list");
 }
 
 #[tokio::test]
 async fn of_a_list_that_is_too_long_the_first_are_watched() {
-    let connections = TestTable::create().await.connections(1);
+    let table = TestTable::create().await;
+    let connections = table.connections(1);
     connect(&connections, "a", now()).await.unwrap();
     connections.subscribe("a", &channel("event:1"), "", terms(3)).await.unwrap();
     let known = get(&connections).await;
     let refused = subscribe_all(&connections, &known, &["event:2", "event:1", "event:3", "event:4"], 3).await;
     assert_eq!(refused, ["event:4"]);
-    let (known, before) = (get(&connections).await, testing::changes(&connections, 0).await);
+    let (known, entered) = (get(&connections).await, table.entered(0).await.len());
     assert_eq!(subscribe_all(&connections, &known, &["event:4", "event:5"], 3).await, ["event:4", "event:5"]);
-    assert_eq!(testing::changes(&connections, 0).await, before, "nothing has changed");
+    assert_eq!(table.entered(0).await.len(), entered, "nothing has changed");
     assert_eq!(get(&connections).await, known);
 }
 
@@ -137,11 +140,12 @@ async fn who_knows_an_older_state_of_a_connection_undoes_nothing() {
 
 #[tokio::test]
 async fn leaving_a_list_of_which_nothing_is_watched_is_no_change() {
-    let connections = TestTable::create().await.connections(1);
+    let table = TestTable::create().await;
+    let connections = table.connections(1);
     connect(&connections, "a", now()).await.unwrap();
-    let (known, before) = (get(&connections).await, testing::changes(&connections, 0).await);
+    let (known, entered) = (get(&connections).await, table.entered(0).await.len());
     connections.unsubscribe_all(&known, &["event:1", "event:2"].map(channel)).await.unwrap();
-    assert_eq!(testing::changes(&connections, 0).await, before);
+    assert_eq!(table.entered(0).await.len(), entered);
     connections.unsubscribe_all(&known, &["campaigns", "system"].map(channel)).await.unwrap();
     assert!(channels(&connections, "a").await.is_empty());
     connections.disconnect("a").await.unwrap();

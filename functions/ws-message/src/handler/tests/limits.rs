@@ -84,11 +84,11 @@ async fn while_a_table_does_not_answer_nothing_is_shown() {
     let table = TestTable::create().await;
     let mut dispatcher = dispatcher(&table, &connection()).await;
     let unreachable = client("http://127.0.0.1:1");
-    dispatcher.connections = Connections::new(unreachable, table.name.clone(), std::num::NonZeroU32::MIN, testing::now);
+    dispatcher.connections = Connections::new(unreachable, table.name.clone(), std::num::NonZeroU32::MIN, now);
     for text in [SUBSCRIBE, PING, AUTHENTICATE] {
         assert_eq!(refused(&dispatcher, text).await, "unavailable");
     }
     dispatcher.connections =
-        Connections::new(table.client.clone(), "no-such-table".into(), std::num::NonZeroU32::MIN, testing::now);
+        Connections::new(table.client.clone(), "no-such-table".into(), std::num::NonZeroU32::MIN, now);
     assert_eq!(refused(&dispatcher, SUBSCRIBE).await, "internal");
 }
