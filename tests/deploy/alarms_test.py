@@ -24,7 +24,7 @@ BEFORE, AFTER = 30, 75
 EXTRA = (0, 2, 5)
 
 # Metrics of which a longer period has the sum; of all others the greatest value.
-TOTALS = {"RecordsIn", "Posts", "PostsThrottled", "RecordsQuarantined", "RecordsUnknown"}
+TOTALS = {"RecordsIn", "Posts", "PostsThrottled", "ReadsFailed", "RecordsQuarantined", "RecordsUnknown"}
 
 # How late a metric of AWS's comes at worst in these tests.
 LATE = 4 * MINUTE
@@ -151,6 +151,14 @@ class Alarms(unittest.TestCase):
     def test_no_pulse_of_a_publisher_rings(self):
         silent = {name: value for name, value in HEALTHY.items() if name != ("Connections",)}
         self.assertEqual(rung(HEALTHY, silent, MINUTE), ({"publisher-silent"}, {"publisher-silent"}))
+
+    def test_a_publisher_that_cannot_read_rings_within_two_minutes_and_a_single_read_that_fails_does_not(self):
+        blind = {**HEALTHY, ("ReadsFailed",): 6, ("Connections",): None}
+        rings = {"publisher-blind", "publisher-silent"}
+        self.assertEqual(rung({**HEALTHY, ("ReadsFailed",): 0}, blind), (rings, rings))
+        alarm = alarms()["publisher-blind"]
+        self.assertLessEqual(alarm["Period"] * alarm["EvaluationPeriods"], MINUTE, "its metric comes every half minute")
+        self.assertEqual(rung({**HEALTHY, ("ReadsFailed",): 0}, {**HEALTHY, ("ReadsFailed",): 2})[0], set())
 
     def test_posts_that_are_held_up_ring_although_the_newest_minutes_have_not_come(self):
         held = HEALTHY | {("PostsThrottled",): 300}
