@@ -77,7 +77,7 @@ fn ingest(criterion: &mut Criterion) {
                 payload::msk_event(batch)
             },
             |payload| {
-                let taken = runtime.block_on(intake.take(&payload, || now)).unwrap();
+                let taken = runtime.block_on(intake.take(&payload, now, || now)).unwrap();
                 assert_eq!(taken.applied, payload::EVENTS);
                 payload
             },

@@ -24,7 +24,7 @@ pub async fn handle<S: SliceTable + Bookkeeping>(
     reads_responses: bool,
 ) -> Result<Option<BatchResponse>, IntakeError> {
     let began_at = clock();
-    let outcome = intake.take(event.payload.get(), &clock).await;
+    let outcome = intake.take(event.payload.get(), began_at, &clock).await;
     metrics.emit(&Line { outcome: &outcome, reads_responses, began_at, ended_at: clock() });
     let Taken { slices, applied, seen, regressed, conflicts, quarantined, unknown, .. } = match outcome {
         Ok(taken) => taken,

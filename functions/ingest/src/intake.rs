@@ -115,9 +115,13 @@ impl<S: SliceTable + Bookkeeping> Intake<S> {
     }
 
     /// Stores all that the records of an MSK event say. Once this is `Ok` each record is counted, exactly once, or is
-    /// in quarantine.
-    pub async fn take(&self, payload: &str, clock: impl Fn() -> Timestamp) -> Result<Taken, IntakeError> {
-        let now = clock();
+    /// in quarantine. The batch came `now`; `clock` tells when its entry in the journal is written.
+    pub async fn take(
+        &self,
+        payload: &str,
+        now: Timestamp,
+        clock: impl Fn() -> Timestamp,
+    ) -> Result<Taken, IntakeError> {
         let Batch { topic, oldest, unknown_words, changes, bad } = Batch::read(payload, &self.reading, now)?;
         let bad = by_partition(bad);
         // One write that fails does not keep the others from being seen.

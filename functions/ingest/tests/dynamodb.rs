@@ -26,7 +26,7 @@ async fn a_batch_leaves_a_slice_a_listing_a_note_and_what_is_bad_of_it() {
         record(9, "+15550100"),
     ] } });
     for _ in 0..2 {
-        intake.take(&batch.to_string(), || now).await.unwrap();
+        intake.take(&batch.to_string(), now, || now).await.unwrap();
     }
 
     let channel = "campaign:c".parse().unwrap();

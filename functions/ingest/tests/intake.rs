@@ -57,7 +57,7 @@ fn taken_of(records: usize) -> Taken {
 }
 
 async fn take(intake: &Intake<Memory>, records: &[Value]) -> Result<Taken, IntakeError> {
-    intake.take(&msk_event(records), || now()).await
+    intake.take(&msk_event(records), now(), now).await
 }
 
 /// A campaign as clients see it.
@@ -79,7 +79,7 @@ async fn the_records_of_every_topic_are_counted() {
         include_str!("../../../events/msk-node-health.json"),
     ] {
         let records = event.matches("\"offset\"").count();
-        let taken = intake.take(event, || now()).await.unwrap();
+        let taken = intake.take(event, now(), now).await.unwrap();
         assert_eq!((taken.applied, taken.quarantined), (records, 0));
     }
     let campaign = seen(&memory, "c-17");
@@ -93,7 +93,7 @@ async fn the_records_of_every_topic_are_counted() {
 async fn records_as_other_producers_write_them_are_counted() {
     let memory = Memory::default();
     let event = include_str!("../../../events/msk-campaign-events-other-forms.json");
-    let taken = intake(&memory).take(event, || now().plus(std::time::Duration::from_secs(1))).await.unwrap();
+    let taken = intake(&memory).take(event, now().plus(std::time::Duration::from_secs(1)), now).await.unwrap();
     assert_eq!((taken.applied, taken.quarantined, taken.unknown_words), (4, 0, 0));
     let campaign = seen(&memory, "456");
     for (field, value) in [
@@ -113,7 +113,7 @@ async fn real_bad_records_are_quarantined_and_those_around_them_count() {
     let memory = Memory::default();
     let event = include_str!("../../../events/msk-bad-records.json");
     let records = event.matches("\"offset\"").count();
-    let taken = intake(&memory).take(event, || now()).await.unwrap();
+    let taken = intake(&memory).take(event, now(), now).await.unwrap();
     assert_eq!((taken.applied, taken.quarantined + taken.unknown), (2, records - 2));
     assert_eq!((&seen(&memory, "c-17")["totalAttempts"], &seen(&memory, "c-17")["answered"]), (&json!(1), &json!(1)));
     assert!(memory.state().quarantine.values().all(|bad| !bad.reason.contains("555")));
@@ -253,7 +253,7 @@ async fn when_a_topic_was_last_heard_of_is_noted_but_no_batch_fails_over_it() {
     let later = now().plus(std::time::Duration::from_secs(2));
     // History, slice and journal succeed, the note does not.
     memory.state().faults = vec![None, None, None, Some(Fault::Before)];
-    intake.take(&msk_event(&[call(0, 2, "a", "call_queued")]), || later).await.unwrap();
+    intake.take(&msk_event(&[call(0, 2, "a", "call_queued")]), later, || later).await.unwrap();
 }
 
 #[tokio::test]
@@ -262,7 +262,10 @@ async fn a_channel_is_extended_once_a_day_and_its_batch_comes_again_where_that_f
     let intake = intake(&memory);
     let batch = |offset| msk_event(&[call(0, offset, "a", "call_queued"), call(1, offset, "a", "call_queued")]);
     for hours in [0, 1, 24] {
-        intake.take(&batch(hours), || now().plus(std::time::Duration::from_hours(hours.unsigned_abs()))).await.unwrap();
+        intake
+            .take(&batch(hours), now().plus(std::time::Duration::from_hours(hours.unsigned_abs())), now)
+            .await
+            .unwrap();
     }
     let extended: Vec<_> = memory.state().extensions.iter().map(|(_, channel, at)| (channel.clone(), *at)).collect();
     let tomorrow = now().plus(std::time::Duration::from_hours(24));
@@ -271,9 +274,9 @@ async fn a_channel_is_extended_once_a_day_and_its_batch_comes_again_where_that_f
     // Of the first slice write and description succeed, and the extension does not.
     memory.state().faults = vec![None, None, Some(Fault::Before)];
     let later = now().plus(std::time::Duration::from_hours(48));
-    intake.take(&batch(50), || later).await.unwrap_err();
+    intake.take(&batch(50), later, || later).await.unwrap_err();
     memory.state().faults.clear();
-    intake.take(&batch(50), || later).await.unwrap();
+    intake.take(&batch(50), later, || later).await.unwrap();
     assert_eq!(memory.state().extensions.last().unwrap().2, later);
 }
 
@@ -349,7 +352,7 @@ async fn only_partitions_that_are_not_stored_have_to_come_again_and_from_their_f
 
 #[tokio::test]
 async fn a_payload_that_is_no_msk_event_is_an_error() {
-    let error = intake(&Memory::default()).take(r#"{"Records":[]}"#, || now()).await.unwrap_err();
+    let error = intake(&Memory::default()).take(r#"{"Records":[]}"#, now(), now).await.unwrap_err();
     assert!(matches!(error, IntakeError::NotAnEvent(_)));
 }
 

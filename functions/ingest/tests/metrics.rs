@@ -61,8 +61,9 @@ impl Container {
         payload: &Value,
         reads_responses: bool,
     ) -> (Result<Option<BatchResponse>, IntakeError>, Value) {
-        let looks = Cell::new(0);
-        let clock = || Timestamp::from_millis(BEGAN_AT + looks.replace(looks.get() + 40));
+        // Forty milliseconds pass after the first look.
+        let passed = Cell::new(0);
+        let clock = || Timestamp::from_millis(BEGAN_AT + passed.replace(40));
         let event = LambdaEvent::new(serde_json::value::to_raw_value(payload).unwrap(), Context::default());
         let outcome = handler::handle(&self.intake, event, clock, &self.metrics, reads_responses).await;
         let mut lines = std::mem::take(&mut *self.lines.lock().unwrap());

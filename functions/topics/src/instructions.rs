@@ -10,7 +10,7 @@ use crate::{
 const NOTHING: &str = "nothing to do";
 
 /// The most bytes of one reason; the whole of it is in the log.
-const REASON: usize = 160;
+const REASON: usize = 120;
 
 /// As many reasons as there are ways, and one for MSK.
 const REASONS: usize = 3;

@@ -33,8 +33,8 @@ pub struct Page {
 }
 
 impl Connections {
-    /// The ids of a shard's connections that have come, changed or left since `follower` read last, one for each
-    /// change. [`Self::get`] says what they are now.
+    /// The ids of a shard's connections that have come, changed or left since `follower` read last.
+    /// [`Self::get`] says what they are now.
     pub async fn changes(
         &self,
         shard: u32,
@@ -42,8 +42,10 @@ impl Connections {
         now: Timestamp,
     ) -> Result<News<String>, StoreError> {
         let news: News<Changed> = journal::read(&self.table, &keys::registry(shard), follower, now).await?;
-        let ids = news.entries.into_iter().map(|changed| changed.connection);
-        Ok(News { entries: ids.collect(), is_complete: news.is_complete })
+        let mut ids: Vec<String> = news.entries.into_iter().map(|changed| changed.connection).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(News { entries: ids, is_complete: news.is_complete })
     }
 
     /// All connections of a shard. One that cannot be read is left out, with a warning: it must not silence the others.

@@ -13,6 +13,7 @@ use aws_lc_rs::{
     },
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use futures_util::FutureExt;
 use projections::Timestamp;
 use serde_json::{Value, json};
 
@@ -171,7 +172,13 @@ pub(crate) fn strict(keys: KeySet) -> Verifier {
 
 /// Verifies with keys that need no waiting for, but for another test that looks at them.
 pub(crate) fn verify_at(verifier: &Verifier, token: &str, now: Timestamp) -> Result<Principal, AuthError> {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(verifier.verify(token, now))
+    for _ in 0..10_000 {
+        if let Some(verified) = verifier.verify(token, now).now_or_never() {
+            return verified;
+        }
+        std::thread::yield_now();
+    }
+    panic!("the keys are waited for");
 }
 
 pub(crate) fn verify(verifier: &Verifier, token: &str) -> Result<Principal, AuthError> {

@@ -61,9 +61,10 @@ impl Items {
         self.stored.as_ref().map(|stored| &stored.0)
     }
 
-    /// Forgets the slice.
+    /// Forgets the slice: a day or more after the last write, so that none is still on its way.
     pub(crate) fn expire(&mut self) -> Option<Slice> {
         self.before = None;
+        self.on_their_way.clear();
         self.changes += 1;
         self.stored.take().map(|stored| stored.0)
     }
