@@ -4,6 +4,7 @@
 mod channel_state;
 mod history;
 mod reader;
+mod shared_answers;
 
 pub use channel_state::{ChannelState, Known};
 pub use history::Span;
