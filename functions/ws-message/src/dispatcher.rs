@@ -10,7 +10,7 @@ use runtime::{
 use store::{CloseReason, Connection, Connections, Revocations};
 use views::Reader;
 
-use crate::answer::Answer;
+use crate::{answer::Answer, budget::Budget};
 
 /// What answers messages.
 pub(crate) struct Dispatcher {
@@ -20,6 +20,7 @@ pub(crate) struct Dispatcher {
     pub(crate) revocations: Revocations,
     pub(crate) waker: PublisherWaker,
     pub(crate) limits: Limits,
+    pub(crate) budget: Budget,
 }
 
 /// What a connection may send and ask for.

@@ -1,11 +1,13 @@
 //! The Lambda function behind the routes `subscribe`, `unsubscribe`, `ping`, `authenticate` and `$default`.
 
 mod answer;
+mod budget;
 mod dispatcher;
 mod handler;
 mod renewal;
 mod subscriptions;
 
+use budget::Budget;
 use dispatcher::{Dispatcher, Limits};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use runtime::{Clients, Variables, clock, telemetry};
@@ -28,6 +30,10 @@ async fn main() -> Result<(), Error> {
             message_bytes: variables.number("MESSAGE_BYTES", 256..=32_768)?,
             subscriptions: variables.number("SUBSCRIPTIONS_PER_CONNECTION", 1..=1000)?,
             channel_id_length: variables.number("CHANNEL_ID_LENGTH", 1..=128)?,
+        },
+        budget: Budget {
+            requests: clients.requests()?,
+            requests_per_minute: variables.number("REQUESTS_PER_MINUTE", 1..=100_000)?,
         },
     };
     // Opens the connection before the first message comes.

@@ -59,6 +59,7 @@ impl Dispatcher {
         terms: Terms,
     ) -> Result<String, ErrorCode> {
         check_permitted(session, channel)?;
+        self.spend(session, std::slice::from_ref(channel)).await?;
         if let ChannelId::All(_) = channel {
             // Its views are too many for one message; the publisher sends each by itself, from its next tick on.
             self.watch(session, channel, "", terms).await?;
@@ -137,6 +138,7 @@ impl Dispatcher {
         // Known before anything is read for them.
         let mut beyond = known.beyond(&channels, terms.max);
         channels.retain(|channel| !beyond.contains(channel));
+        self.spend(session, &channels).await?;
 
         let mut answer = ListAnswer::new(rejected, known.batch || terms.batch);
         answer.reject_all(&beyond, ErrorCode::TooManySubscriptions);

@@ -29,6 +29,28 @@ pub enum Action<'a> {
     Revoke,
 }
 
+impl Principal {
+    /// The principal with those of its permissions that a rule here asks for, each once: what is kept of a token for as long as
+    /// a connection lives. Tokens carry dozens for other services.
+    #[must_use]
+    pub fn with_known_permissions(&self) -> Self {
+        let mut known: Vec<String> = Vec::new();
+        for permission in &self.permissions {
+            if is_known(permission) && !known.contains(permission) {
+                known.push(permission.clone());
+            }
+        }
+        Self { permissions: known, ..self.clone() }
+    }
+}
+
+/// Whether any rule of [`allows`] asks for the permission.
+fn is_known(permission: &str) -> bool {
+    let is_kind = |name: &str| Kind::ALL.into_iter().any(|kind| kind.name() == name);
+    [READ_LIVE, READ_NAMES, REVOKE].contains(&permission)
+        || permission.strip_prefix(READ_LIVE_KIND).is_some_and(is_kind)
+}
+
 /// Whether the principal may do this. It is never asked about another tenant: a tenant is no argument, the principal's
 /// own is all that any path can reach.
 #[must_use]
@@ -106,6 +128,26 @@ mod tests {
         assert_eq!(readable(&with(&[READ_LIVE], Some(&["event:*", "system"]))), ["event:evt_1", "system"]);
         assert_eq!(readable(&with(&[READ_LIVE], Some(&[]))), [""; 0]);
         assert_eq!(readable(&with(&["dashboard:read:live:event"], Some(&["*"]))), ["event:evt_1"]);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_token_permits_what_the_token_does() {
+        let kinds: Vec<String> = Kind::ALL.into_iter().map(|kind| format!("{READ_LIVE_KIND}{}", kind.name())).collect();
+        let ours: Vec<&str> = kinds.iter().map(String::as_str).chain([READ_LIVE, READ_NAMES, REVOKE]).collect();
+        let others = ["crm:read", "dashboard:read:live:", "dashboard:read:live:all", "ACCESS:REVOKE", "*", ""];
+        let channels: Vec<ChannelId> = CHANNELS.map(|name| name.parse().unwrap()).into();
+        let actions = [Action::Connect, Action::SeeNames, Action::Revoke].into_iter();
+        let actions: Vec<Action<'_>> = actions.chain(channels.iter().map(Action::Read)).collect();
+        // Each alone, and each left out.
+        let sets = (0..ours.len()).flat_map(|n| [vec![ours[n]], [&ours[..n], &ours[n + 1..]].concat()]);
+        for set in sets {
+            let token = with(&[&others[..], &set, &set].concat(), Some(&["*"]));
+            let kept = token.with_known_permissions();
+            assert_eq!(kept, Principal { permissions: with(&set, None).permissions, ..token.clone() });
+            for action in &actions {
+                assert_eq!(allows(&kept, *action), allows(&token, *action), "{action:?} with {set:?}");
+            }
+        }
     }
 
     #[test]

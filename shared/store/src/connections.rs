@@ -26,7 +26,7 @@ pub struct Connection {
     /// API Gateway's id of it.
     #[serde(rename = "sk")]
     pub id: String,
-    /// Whom it was opened for, as their latest token says.
+    /// Whom it was opened for, as their latest token says; without permissions that Livefold does not know.
     pub principal: Principal,
     /// The channels that it watches, each with the fingerprint of the view that answered its `subscribe`; empty where
     /// none did.
@@ -178,11 +178,12 @@ impl Connections {
         Ok(made_way)
     }
 
-    /// Stores the connection. One that is there already, as it is when the SDK tries again, stays as it is: it may be
+    /// Stores the connection, and of its token what Livefold looks at. One that is there already, as it is when the SDK tries again, stays as it is: it may be
     /// marked to end by now.
     async fn enter(&self, connection: &Connection) -> Result<(), StoreError> {
         let ttl = connection.connected_at.plus(MAX_CONNECTION_AGE).as_seconds();
-        let mut item = to_item(connection)?;
+        let principal = connection.principal.with_known_permissions();
+        let mut item = to_item(&Connection { principal, ..connection.clone() })?;
         item.insert("ttl".to_owned(), number(ttl));
         self.table.put_if(&self.key(&connection.id), item, "attribute_not_exists(#pk)", []).await?;
         Ok(())

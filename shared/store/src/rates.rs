@@ -23,8 +23,8 @@ const MAX_ROUNDS: usize = 3;
 pub(crate) enum Counter {
     /// In an item that has to be there.
     Within,
-    /// In an item of its own, which expires.
-    Alone,
+    /// In an item of its own, which expires; as so many at once.
+    Alone(u64),
 }
 
 impl Connections {
@@ -39,7 +39,7 @@ impl Connections {
     }
 }
 
-/// Counts one more in the window of `now` and returns the item and the count; `None` if there has to be an item and is
+/// Counts one more, or several, in the window of `now` and returns the item and the count; `None` if there has to be an item and is
 /// none. A clock that is behind counts in the window that another one has begun already.
 pub(crate) async fn count(
     table: &Table,
@@ -48,32 +48,33 @@ pub(crate) async fn count(
     now: Timestamp,
 ) -> Result<Option<(Item, u64)>, StoreError> {
     const WINDOW: Duration = RATE_WINDOW;
+    let some = if let Counter::Alone(some) = counter { *some } else { 1 };
     let minute = number(now.as_seconds().div_euclid(WINDOW.as_secs().cast_signed()));
     for _ in 0..MAX_ROUNDS {
         let another = match counter {
             // When it was last active is what decides who of a user's connections goes first (`replacement.rs`).
-            Counter::Within => table.update(key, "ADD #count :one SET #active_at = :now").value(":now", text(now)),
-            Counter::Alone => table.update(key, "ADD #count :one"),
+            Counter::Within => table.update(key, "ADD #count :some SET #active_at = :now").value(":now", text(now)),
+            Counter::Alone(_) => table.update(key, "ADD #count :some"),
         };
         let another =
-            another.on_condition("#minute >= :minute").value(":minute", minute.clone()).value(":one", number(1));
+            another.on_condition("#minute >= :minute").value(":minute", minute.clone()).value(":some", number(some));
         if let Conditional::Met(item) = another.send().await? {
             let count = number_of(&item, "count")?;
             return Ok(Some((item, count)));
         }
         let first = match counter {
             Counter::Within => table
-                .update(key, "SET #minute = :minute, #count = :one, #active_at = :now")
+                .update(key, "SET #minute = :minute, #count = :some, #active_at = :now")
                 .on_condition("attribute_exists(#pk) AND (attribute_not_exists(#minute) OR #minute < :minute)")
                 .value(":now", text(now)),
-            Counter::Alone => table
-                .update(key, "SET #minute = :minute, #count = :one, #ttl = :ttl")
+            Counter::Alone(_) => table
+                .update(key, "SET #minute = :minute, #count = :some, #ttl = :ttl")
                 .on_condition("attribute_not_exists(#minute) OR #minute < :minute")
                 // Whose clock is a window behind still finds it.
                 .value(":ttl", number(now.plus(2 * WINDOW).as_seconds())),
         };
-        match first.value(":minute", minute.clone()).value(":one", number(1)).send().await? {
-            Conditional::Met(item) => return Ok(Some((item, 1))),
+        match first.value(":minute", minute.clone()).value(":some", number(some)).send().await? {
+            Conditional::Met(item) => return Ok(Some((item, some))),
             Conditional::Failed(None) if matches!(counter, Counter::Within) => return Ok(None),
             Conditional::Failed(_) => {}
         }

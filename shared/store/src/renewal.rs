@@ -60,7 +60,7 @@ impl Connections {
             self.rewrite(named(update, channels), principal, now).await?;
         }
         let update = self.table.update(&self.key(id), &format!("SET #principal = :principal {}", removal(last)));
-        let update = update.value(":principal", AttributeValue::M(to_item(principal)?));
+        let update = update.value(":principal", AttributeValue::M(to_item(&principal.with_known_permissions())?));
         self.rewrite(named(update, last), principal, now).await?;
         Ok(self.enter_change(id).await?)
     }

@@ -1,4 +1,4 @@
-//! Requests: how often a user asks over REST.
+//! Requests: how often a user asks, over REST and, for what is costly, over all of their sockets.
 
 use aws_sdk_dynamodb::Client;
 use projections::{TenantId, Timestamp};
@@ -26,8 +26,20 @@ impl Requests {
     /// Counts a user's request and tells how many came in this minute, this one included. One write, and a second one for
     /// the first request of a minute. Where the SDK tries again after a lost answer, a request counts twice.
     pub async fn count(&self, tenant: &TenantId, user: &str, now: Timestamp) -> Result<u64, StoreError> {
-        let counted = rates::count(&self.table, &Key::requests(tenant, user), &Counter::Alone, now).await?;
+        self.count_as(tenant, user, 1, now).await
+    }
+
+    /// As [`Self::count`], a request that is as costly as several.
+    pub async fn count_as(
+        &self,
+        tenant: &TenantId,
+        user: &str,
+        requests: u64,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let counter = Counter::Alone(requests);
+        let counted = rates::count(&self.table, &Key::requests(tenant, user), &counter, now).await?;
         // The item need not be there, so there is always a count.
-        Ok(counted.map_or(1, |(_, count)| count))
+        Ok(counted.map_or(requests, |(_, count)| count))
     }
 }

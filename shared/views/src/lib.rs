@@ -5,6 +5,7 @@ mod channel_state;
 mod history;
 mod publishers;
 mod reader;
+mod shared_answers;
 
 pub use channel_state::{ChannelState, ChannelStore, Known};
 pub use history::Span;

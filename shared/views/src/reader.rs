@@ -12,7 +12,10 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use store::{Channels, Consistency, Leases, Listed, StoreError};
 
-use crate::{ChannelState, Publishers};
+use crate::{
+    ChannelState, Publishers,
+    shared_answers::{Answer, Question, SharedAnswers, Shown},
+};
 
 /// The most channels that a collection shows, those with the latest activity: each is a post of its own on the socket
 /// and a read of its own here.
@@ -21,12 +24,13 @@ pub const MAX_OVERVIEW: usize = 500;
 /// Channels of a collection that are read at the same time.
 const READ_AHEAD: usize = 50;
 
-/// Reads channels and makes their views. Cheap to clone.
+/// Reads channels and makes their views. Cheap to clone; all clones share what many ask for.
 #[derive(Clone)]
 pub struct Reader {
     channels: Channels,
     leases: Leases,
     shards: u32,
+    shared: SharedAnswers,
 }
 
 /// A view, ready to be sent.
@@ -57,7 +61,7 @@ impl Reader {
     /// A reader of these tables; `shards` is the number of connection shards that publishers serve.
     #[must_use]
     pub fn new(channels: Channels, leases: Leases, shards: u32) -> Self {
-        Self { channels, leases, shards }
+        Self { channels, leases, shards, shared: SharedAnswers::default() }
     }
 
     pub(crate) fn channels(&self) -> &Channels {
@@ -65,7 +69,8 @@ impl Reader {
     }
 
     /// The channel's view as it is now, read consistently; with names of people for who may see them, else with their
-    /// initials.
+    /// initials. One that a tenant has one of, as `campaigns` and `system`, may have been read for somebody else, within the last
+    /// second.
     pub async fn view(
         &self,
         tenant: &TenantId,
@@ -73,36 +78,27 @@ impl Reader {
         sees_names: bool,
         now: Timestamp,
     ) -> Result<Rendered, StoreError> {
-        let shown = |view: View| if sees_names { view } else { view.concealed() };
-        match channel {
+        let question = || Question::View(channel.clone());
+        let answer = match channel {
             ChannelId::One(..) => {
                 let state = self.channel(tenant, channel, Consistency::Strong, now).await?;
-                let view = shown(state.view(channel, now));
-                Ok(render(channel, state.is_known(), state.cursor(), &view, fingerprint(&view)))
+                let view = state.view(channel, now);
+                let shown = if sees_names { view } else { view.concealed() };
+                return Ok(render(channel, state.is_known(), state.cursor(), &shown, fingerprint(&shown)));
             }
             ChannelId::All(kind) => {
-                let (members, latest) =
-                    self.members(tenant, self.active(tenant, *kind, Consistency::Eventual, now).await?, now).await?;
-                let cursor = cursor_over(members.iter().map(|(state, _)| state), latest);
-                let views: Vec<View> = members.into_iter().map(|(_, view)| shown(view)).collect();
-                Ok(render(channel, true, cursor, &views, 0))
+                let read = async {
+                    self.collection(tenant, self.active(tenant, *kind, Consistency::Eventual, now).await?, now).await
+                };
+                self.shared.get(tenant, question(), now, Box::pin(read)).await?
             }
             ChannelId::Only(_) => {
-                let campaigns = async {
-                    self.members(tenant, self.active(tenant, Kind::Campaign, Consistency::Eventual, now).await?, now)
-                        .await
-                };
-                let (state, (members, latest), pipeline) = tokio::try_join!(
-                    self.channel(tenant, channel, Consistency::Strong, now),
-                    campaigns,
-                    self.pipeline(tenant, now),
-                )?;
-                let cursor = cursor_over(members.iter().map(|(state, _)| state).chain([&state]), latest);
-                let campaigns = members.into_iter().map(|(_, view)| view);
-                let view = shown(complete(state.view(channel, now), campaigns, pipeline));
-                Ok(render(channel, true, cursor, &view, fingerprint(&view)))
+                // Not on the stack: it has the futures of many requests in it.
+                let read = Box::pin(self.system(tenant, channel, now));
+                self.shared.get(tenant, question(), now, read).await?
             }
-        }
+        };
+        Ok(answer.render(channel, sees_names))
     }
 
     /// The tenant's campaigns of a status, as [`Self::view`] shows those of the overview. One whose status nobody has said is
@@ -116,12 +112,36 @@ impl Reader {
     ) -> Result<Rendered, StoreError> {
         let of_status =
             |listed: &Listed| listed.status.as_deref().unwrap_or(Status::Active.as_str()) == status.as_str();
-        let listed = self.listed(tenant, Kind::Campaign, Consistency::Eventual, of_status, now).await?;
+        let read = async {
+            let listed = self.listed(tenant, Kind::Campaign, Consistency::Eventual, of_status, now).await?;
+            self.collection(tenant, listed, now).await
+        };
+        let answer = self.shared.get(tenant, Question::Campaigns(status), now, Box::pin(read)).await?;
+        Ok(answer.render(&ChannelId::campaigns(), sees_names))
+    }
+
+    /// The views of a collection's channels.
+    async fn collection(&self, tenant: &TenantId, listed: Active, now: Timestamp) -> Result<Answer, StoreError> {
         let (members, latest) = self.members(tenant, listed, now).await?;
         let cursor = cursor_over(members.iter().map(|(state, _)| state), latest);
-        let shown = members.into_iter().map(|(_, view)| if sees_names { view } else { view.concealed() });
-        let views: Vec<View> = shown.collect();
-        Ok(render(&ChannelId::campaigns(), true, cursor, &views, 0))
+        let views = members.into_iter().map(|(_, view)| view).collect();
+        Ok(Answer { shown: Shown::Many(views), cursor, fingerprint: 0 })
+    }
+
+    /// The view of what a tenant has one of, with the totals over its campaigns.
+    async fn system(&self, tenant: &TenantId, channel: &ChannelId, now: Timestamp) -> Result<Answer, StoreError> {
+        let campaigns = async {
+            self.members(tenant, self.active(tenant, Kind::Campaign, Consistency::Eventual, now).await?, now).await
+        };
+        let (state, (members, latest), pipeline) = tokio::try_join!(
+            self.channel(tenant, channel, Consistency::Strong, now),
+            campaigns,
+            self.pipeline(tenant, now),
+        )?;
+        let cursor = cursor_over(members.iter().map(|(state, _)| state).chain([&state]), latest);
+        let campaigns = members.into_iter().map(|(_, view)| view);
+        let view = complete(state.view(channel, now), campaigns, pipeline);
+        Ok(Answer { fingerprint: fingerprint(&view), shown: Shown::One(view), cursor })
     }
 
     /// The channel's slices, and of its history what its view shows.

@@ -13,7 +13,7 @@ use testing::TestTable;
 use views::Reader;
 
 use super::*;
-use crate::dispatcher::Limits;
+use crate::{budget::Budget, dispatcher::Limits};
 
 /// The local system's, which the tokens in `events/` are signed with.
 const LOCAL_SECRET: &[u8] = b"livefold-local-secret-not-for-any-deployment";
@@ -74,6 +74,7 @@ async fn dispatcher(table: &TestTable, connection: &Connection) -> Dispatcher {
         revocations: table.revocations(),
         waker: PublisherWaker::new(table.leases(), lambda, "publisher".into()),
         limits: Limits { messages_per_minute: 120, message_bytes: 8192, subscriptions: 100, channel_id_length: 128 },
+        budget: Budget { requests: table.requests(), requests_per_minute: 600 },
     }
 }
 

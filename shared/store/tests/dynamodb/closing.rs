@@ -13,7 +13,12 @@ use crate::{
 
 /// Ada with a token that expires in an hour.
 fn renewed() -> auth::Principal {
-    auth::Principal { issued_at: after(600), expires_at: after(3_600), permissions: vec!["new".into()], ..ada() }
+    auth::Principal {
+        issued_at: after(600),
+        expires_at: after(3_600),
+        permissions: vec![auth::READ_NAMES.into()],
+        ..ada()
+    }
 }
 
 #[tokio::test]

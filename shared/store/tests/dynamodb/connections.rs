@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use projections::Timestamp;
 use store::{CloseReason, ConnectError, Connection, Connections, Limits, MAX_CONNECTION_AGE, StoreError};
 use testing::{TestTable, s};
@@ -64,10 +65,9 @@ async fn a_connections_shard_never_changes() {
 async fn more_connections_than_a_page_holds_are_all_found() {
     let connections = TestTable::create().await.connections(1);
     // Some 20 KB each, so that a page ends after fifty.
-    let mut principal = ada();
-    principal.permissions = vec!["p".repeat(20 * 1024)];
+    let source_ip = Some("1".repeat(20 * 1024));
     for n in 0..60 {
-        let connection = Connection { principal: principal.clone(), ..connection(&format!("c{n}")) };
+        let connection = Connection { source_ip: source_ip.clone(), ..connection(&format!("c{n}")) };
         connections.connect(&connection, LIMITS, now()).await.unwrap();
     }
     assert_eq!(connections.connections(0).await.unwrap().len(), 60);
@@ -136,4 +136,50 @@ async fn a_tenants_connections_are_found_in_all_shards_and_no_other_tenants() {
         connections.of_tenant(&acme()).await.unwrap().into_iter().map(|connection| connection.id).collect();
     assert_eq!(found, (0..20).step_by(2).map(|n| format!("c{n}")).collect());
     assert!(connections.of_tenant(&of_tenant("acm", ada()).tenant).await.unwrap().is_empty());
+}
+
+/// What a value counts in an item, as DynamoDB's documentation has it.
+fn size(value: &AttributeValue) -> usize {
+    let name_and_value = |(name, value): (&String, &AttributeValue)| name.len() + size(value);
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
+        AttributeValue::Bool(_) | AttributeValue::Null(_) => 1,
+        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + size(value)).sum::<usize>(),
+        AttributeValue::M(values) => 3 + values.iter().map(|entry| 1 + name_and_value(entry)).sum::<usize>(),
+        other => panic!("no connection has {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn of_a_token_full_of_other_services_permissions_a_connection_keeps_its_own_and_fits_a_write_unit() {
+    const UUID: &str = "8f14e45f-ceea-467f-a8d1-2d8c1b0c4f5e";
+    let table = TestTable::create().await;
+    let connections = table.connections(1);
+    let foreign = (0..40).map(|n| format!("billing:invoices:{n}:read-write"));
+    let permissions: Vec<String> = foreign.chain([auth::READ_LIVE, auth::READ_NAMES].map(str::to_owned)).collect();
+    let token = auth::Principal { permissions, ..user(UUID) };
+    let opened = Connection {
+        principal: token.clone(),
+        source_ip: Some("2001:0db8:85a3:0000:0000:8a2e:0370:7334".into()),
+        batch: true,
+        ..connection("L0SM9cOFvHcCIhw=")
+    };
+    connections.connect(&opened, LIMITS, now()).await.unwrap();
+    for n in 0..5 {
+        let watched = channel(&format!("campaign:{UUID}-{n}"));
+        let terms = store::Terms { max: 9, batch: true };
+        connections.subscribe(&opened.id, &watched, "0123456789abcdef", terms).await.unwrap();
+    }
+    connections.message(&opened.id, now()).await.unwrap();
+    let stored = async || AttributeValue::M(table.item("shard#0", &opened.id).await.unwrap());
+    let first = size(&stored().await);
+    connections.renew(&opened.id, &token, &[], now()).await.unwrap();
+    connections.end(&opened.id, CloseReason::TokenExpired, now()).await.unwrap();
+    let last = size(&stored().await);
+    assert!(first <= 1_024 && last <= 1_024, "{first} bytes, and {last} in the end");
+    let kept = connections.get(&opened.id).await.unwrap().unwrap().principal;
+    assert_eq!(kept.permissions, [auth::READ_LIVE, auth::READ_NAMES]);
+    let foreign: usize = token.permissions[..40].iter().map(|permission| 1 + permission.len()).sum();
+    assert!(first + foreign > 1_024, "which it would not do with all of them");
 }

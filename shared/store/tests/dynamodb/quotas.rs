@@ -203,7 +203,7 @@ async fn a_connection_that_could_not_enter_leaves_no_place_taken() {
     let connections = table.connections(1);
     // No item can hold this, so that the write after the places' fails.
     let mut large = connection("a", now());
-    large.principal.permissions = vec!["p".repeat(500 * 1024)];
+    large.source_ip = Some("1".repeat(500 * 1024));
     let refused = connections.connect(&large, LIMITS, now()).await;
     assert!(matches!(refused, Err(ConnectError::Store(StoreError::Refused(_)))));
     assert!(connections.of_user(&acme(), "a").await.unwrap().is_empty());

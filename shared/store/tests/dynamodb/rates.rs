@@ -94,6 +94,8 @@ async fn requests_are_counted_by_user_and_minute() {
     assert_eq!(requests.count(&of_tenant("other", ada()).tenant, "ada#1", now()).await, Ok(1));
     assert_eq!(requests.count(&acme(), "ada#1", after(60)).await, Ok(1));
     assert_eq!(requests.count(&acme(), "ada#1", after(59)).await, Ok(2), "a clock that is behind");
+    assert_eq!(requests.count_as(&acme(), "ada#1", 40, after(61)).await, Ok(42), "one as costly as forty");
+    assert_eq!(requests.count_as(&acme(), "ada#1", 40, after(120)).await, Ok(40));
 }
 
 #[tokio::test]

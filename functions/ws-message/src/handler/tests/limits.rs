@@ -92,3 +92,62 @@ async fn while_a_table_does_not_answer_nothing_is_shown() {
         Connections::new(table.client.clone(), "no-such-table".into(), std::num::NonZeroU32::MIN, now);
     assert_eq!(refused(&dispatcher, SUBSCRIBE).await, "internal");
 }
+
+fn subscribe_to(channel: &str) -> String {
+    let mut event: Value = serde_json::from_str(SUBSCRIBE).unwrap();
+    event["body"] = json!(json!({ "action": "subscribe", "channel": channel }).to_string());
+    event.to_string()
+}
+
+#[tokio::test]
+async fn what_a_user_has_read_over_all_of_their_sockets_is_bounded() {
+    let table = TestTable::create().await;
+    let mut dispatcher = dispatcher(&table, &connection()).await;
+    dispatcher.budget.requests_per_minute = 20;
+    let other = "W1Ab2cdEFiAC0hR=";
+    let limits = store::Limits { per_user: 9, per_tenant: 9 };
+    dispatcher.connections.connect(&Connection { id: other.into(), ..connection() }, limits, now()).await.unwrap();
+    for (channel, id) in [("system", ID), ("campaigns", ID), ("system", other), ("campaigns", other)] {
+        let message = answer(&dispatcher, &subscribe_to(channel).replace(ID, id)).await;
+        assert_ne!(message["type"], "error", "{message}");
+    }
+    for channel in ["system", "campaigns"] {
+        let message = answer(&dispatcher, &subscribe_to(channel)).await;
+        assert_eq!(
+            (&message["data"]["code"], &message["data"]["action"]),
+            (&json!("rate_limited"), &json!("subscribe"))
+        );
+    }
+    let list = include_str!("../../../../../events/ws-message-subscribe-list.json");
+    assert_eq!(refused(&dispatcher, list).await, "rate_limited");
+    assert_eq!(watched(&dispatcher).await, ["system", "campaigns"], "and of the list nothing");
+    assert_eq!(answer(&dispatcher, SUBSCRIBE).await["type"], "metrics_update", "a channel of its own is cheap");
+    assert_eq!(stored(&dispatcher).await.ending, None);
+    let later = now().plus(store::RATE_WINDOW);
+    assert_eq!(
+        answer_at(&dispatcher, &subscribe_to("system"), later).await["type"],
+        "system_health_update",
+        "a new minute"
+    );
+}
+
+#[tokio::test]
+async fn what_is_cheap_is_counted_with_the_connection_alone() {
+    let table = TestTable::create().await;
+    let dispatcher = dispatcher(&table, &connection()).await;
+    for text in [SUBSCRIBE, SUBSCRIBE_CHANNEL, UNSUBSCRIBE, PING, NOT_JSON, UNKNOWN_CHANNEL] {
+        answer(&dispatcher, text).await;
+    }
+    assert_eq!(table.item("user#acme#ann", "#requests").await, None);
+    answer(&dispatcher, &subscribe_to("system")).await;
+    assert!(table.item("user#acme#ann", "#requests").await.is_some());
+}
+
+#[tokio::test]
+async fn while_nobody_can_count_nothing_costly_is_read() {
+    let table = TestTable::create().await;
+    let mut dispatcher = dispatcher(&table, &connection()).await;
+    dispatcher.budget.requests = store::Requests::new(client("http://127.0.0.1:1"), table.name.clone());
+    assert_eq!(refused(&dispatcher, &subscribe_to("system")).await, "unavailable");
+    assert_eq!(watched(&dispatcher).await, ["campaigns"], "as before");
+}
