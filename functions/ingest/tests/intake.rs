@@ -57,7 +57,7 @@ fn taken_of(records: usize) -> Taken {
 }
 
 async fn take(intake: &Intake<Memory>, records: &[Value]) -> Result<Taken, IntakeError> {
-    intake.take(&msk_event(records), || now()).await
+    intake.take(&msk_event(records), now).await
 }
 
 /// A campaign as clients see it.
@@ -79,7 +79,7 @@ async fn the_records_of_every_topic_are_counted() {
         include_str!("../../../events/msk-node-health.json"),
     ] {
         let records = event.matches("\"offset\"").count();
-        let taken = intake.take(event, || now()).await.unwrap();
+        let taken = intake.take(event, now).await.unwrap();
         assert_eq!((taken.applied, taken.quarantined), (records, 0));
     }
     let campaign = seen(&memory, "c-17");
@@ -113,7 +113,7 @@ async fn real_bad_records_are_quarantined_and_those_around_them_count() {
     let memory = Memory::default();
     let event = include_str!("../../../events/msk-bad-records.json");
     let records = event.matches("\"offset\"").count();
-    let taken = intake(&memory).take(event, || now()).await.unwrap();
+    let taken = intake(&memory).take(event, now).await.unwrap();
     assert_eq!((taken.applied, taken.quarantined + taken.unknown), (2, records - 2));
     assert_eq!((&seen(&memory, "c-17")["totalAttempts"], &seen(&memory, "c-17")["answered"]), (&json!(1), &json!(1)));
     assert!(memory.state().quarantine.values().all(|bad| !bad.reason.contains("555")));
@@ -349,7 +349,7 @@ async fn only_partitions_that_are_not_stored_have_to_come_again_and_from_their_f
 
 #[tokio::test]
 async fn a_payload_that_is_no_msk_event_is_an_error() {
-    let error = intake(&Memory::default()).take(r#"{"Records":[]}"#, || now()).await.unwrap_err();
+    let error = intake(&Memory::default()).take(r#"{"Records":[]}"#, now).await.unwrap_err();
     assert!(matches!(error, IntakeError::NotAnEvent(_)));
 }
 

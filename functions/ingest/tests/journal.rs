@@ -34,7 +34,7 @@ fn call(offset: Offset, campaign: &str) -> Value {
 }
 
 async fn take(intake: &Intake<Memory>, records: &[Value]) -> Result<Taken, IntakeError> {
-    intake.take(&json!({ "records": { "campaign.events.v1-0": records } }).to_string(), || now()).await
+    intake.take(&json!({ "records": { "campaign.events.v1-0": records } }).to_string(), now).await
 }
 
 /// The channels that were entered since the last look, with their watermarks and what the directory says of them.
