@@ -37,8 +37,8 @@ impl Requests {
         requests: u64,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let counter = Counter::Alone(requests);
-        let counted = rates::count(&self.table, &Key::requests(tenant, user), &counter, now).await?;
+        let key = Key::requests(tenant, user);
+        let counted = rates::count(&self.table, &key, &Counter::Alone(requests), now).await?;
         // The item need not be there, so there is always a count.
         Ok(counted.map_or(requests, |(_, count)| count))
     }

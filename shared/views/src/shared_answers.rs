@@ -48,10 +48,13 @@ pub(crate) enum Shown {
 /// An answer, or a place for it while it is being read.
 type Place = Arc<tokio::sync::Mutex<Option<(Timestamp, Arc<Answer>)>>>;
 
+/// The places of all questions, and when each was asked last.
+type Places = BTreeMap<(TenantId, Question), (Timestamp, Place)>;
+
 /// The answers of a container. Cheap to clone; all clones are one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SharedAnswers {
-    places: Arc<Mutex<BTreeMap<(TenantId, Question), (Timestamp, Place)>>>,
+    places: Arc<Mutex<Places>>,
 }
 
 impl Answer {

@@ -185,7 +185,7 @@ async fn page_by_page_all_connections_come_in_order_and_then_it_ends() {
         table.set("shard#0", "#version", "version", AttributeValue::N("7".into())).await;
         let ids: Vec<String> = (0..count).map(|n| format!("{}{n:04}=", if n < 100 { '+' } else { 'c' })).collect();
         for id in ids.iter().rev() {
-            table.put(HashMap::from_iter(item.clone().into_iter().chain([("sk".to_owned(), s(id))]))).await;
+            table.put(item.clone().into_iter().chain([("sk".to_owned(), s(id))]).collect()).await;
         }
         let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
         loop {
