@@ -39,15 +39,22 @@ export class Calls {
   /** Not drawn yet, oldest first. */
   #fresh = [];
 
-  /** @param {() => void} onClose */
-  constructor(onClose) {
+  #past;
+
+  /**
+   * @param {() => void} onClose
+   * @param {import('./past.js').Past} past shown between the campaign's numbers and its calls
+   */
+  constructor(onClose, past) {
     this.#onClose = onClose;
+    this.#past = past;
     const facts = this.#facts.map(({ label, value }) =>
       element('div', {}, element('dt', { textContent: label }), value),
     );
     this.#panel.append(
       element('header', {}, this.#title, element('button', { type: 'button', textContent: 'Close', onclick: onClose })),
       element('dl', { className: 'facts' }, ...facts),
+      past.panel,
       element('h4', { textContent: 'Latest calls' }),
       this.#waiting,
       this.#list,
@@ -89,12 +96,14 @@ export class Calls {
     this.close();
     this.#campaign = campaignId;
     this.#panel.hidden = false;
+    this.#past.open(`campaign:${campaignId}`);
     this.#unsubscribe = this.#live?.subscribe(`campaign:${campaignId}`, onView) ?? (() => {});
   }
 
   close() {
     this.#unsubscribe();
     this.#unsubscribe = () => {};
+    this.#past.close();
     this.#campaign = '';
     this.#fresh = [];
     this.#list.replaceChildren();

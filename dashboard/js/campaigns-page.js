@@ -1,4 +1,5 @@
 import { Alarms } from './alarms.js';
+import { minutesBefore } from './before.js';
 import { Board, totalsOf } from './board.js';
 import { Calls } from './calls.js';
 import { Campaigns } from './campaigns.js';
@@ -14,6 +15,7 @@ import { History } from './history.js';
 import { Notices } from './notices.js';
 import { OUTCOMES, outcomesOf, Ring } from './outcomes.js';
 import { Pace } from './pace.js';
+import { Past } from './past.js';
 import { Progress } from './progress.js';
 import { settingsOfThisBrowser } from './settings.js';
 import { StatusPill } from './status.js';
@@ -86,7 +88,16 @@ const ring = new Ring(byId('outcomes'), OUTCOMES, 'Outcomes of all attempts', 'a
 const progress = new Progress(byId('progress'));
 const health = new Health(byId('health'));
 const campaigns = new Campaigns(select);
-const calls = new Calls(() => select(''));
+const past = new Past(
+  [
+    { name: 'totalAttempts', label: 'Attempts', tone: '--series-2', format: count },
+    { name: 'answered', label: 'Answered', tone: '--series-1', format: count },
+    { name: 'converted', label: 'Converted', tone: '--series-3', format: count },
+    { name: 'activeCalls', label: 'Active calls', tone: '--series-5', format: count, isGauge: true },
+  ],
+  'h4',
+);
+const calls = new Calls(() => select(''), past);
 const filter = new Filter(settings, () => {
   isListStale = true;
   draw();
@@ -248,7 +259,10 @@ byId('export').addEventListener('click', () => {
   status.announce(`${listed.length} campaigns exported`);
 });
 
-offerThemes(settings, () => chart.repaint());
+offerThemes(settings, () => {
+  chart.repaint();
+  past.repaint();
+});
 followDays();
 offerThresholds(thresholds, settings, () => {
   alarms.clear();
@@ -263,6 +277,18 @@ void connect({
   onClient: (live) => {
     pace.follow(live);
     calls.follow(live, () => pace.isLive);
+    past.follow(live);
+    let isFilled = false;
+    // Once the campaigns are known. That it fails is no reason to trouble anybody: the lines then begin with the present.
+    const fill = async () => {
+      if (isFilled) return;
+      isFilled = true;
+      const channels = [...board.latest.campaigns].map(({ campaignId }) => `campaign:${campaignId}`);
+      const before = await minutesBefore(live, channels, ['activeCalls', 'queueDepth', 'dialingRate']).catch(() => []);
+      if (!isFilled) return;
+      history.fill(before);
+      chart.show();
+    };
     live.subscribe('campaigns', (view) => {
       isRefused = false;
       takeCampaign(view);
@@ -285,6 +311,7 @@ void connect({
       isAsking = false;
       board.isKnown = isAnswered && !isRefused;
       came();
+      if (board.isKnown) void fill();
     };
     const setRefused = (isSo) => {
       if (isRefused === isSo) return;
@@ -306,6 +333,7 @@ void connect({
       if (calls.campaign) select('');
       board.clear();
       history.clear();
+      isFilled = false;
       alarms.clear();
       check();
       setRefused(false);

@@ -214,7 +214,11 @@ export class Chart {
       ),
     );
     const rows = [];
-    for (let place = times.length - 1; place >= 0 && rows.length < ROWS; place -= step) {
+    // Minutes of before, seconds since: by the clock, not by the number of samples.
+    let next = Infinity;
+    for (let place = times.length - 1; place >= 0 && rows.length < ROWS; place -= 1) {
+      if (times[place] > next) continue;
+      next = times[place] - step;
       const cells = this.#lines.map(({ name, format }) =>
         element('td', { textContent: format(values[name][place] ?? NaN) }),
       );

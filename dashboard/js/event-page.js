@@ -1,3 +1,4 @@
+import { minutesBefore } from './before.js';
 import { Cards } from './cards.js';
 import { Chart } from './chart.js';
 import { CheckIns } from './checkins.js';
@@ -9,6 +10,7 @@ import { History } from './history.js';
 import { Notices } from './notices.js';
 import { Ring } from './outcomes.js';
 import { Pace } from './pace.js';
+import { Past } from './past.js';
 import { MAX_EVENTS, settingsOfThisBrowser } from './settings.js';
 import { StatusPill } from './status.js';
 import { offerThemes } from './theme.js';
@@ -22,6 +24,8 @@ const COUNTERS = [
   { name: 'totalUpvotes', label: 'Upvotes', tone: '--series-4' },
   { name: 'totalReactions', label: 'Reactions', tone: '--series-5' },
 ];
+
+const CHECK_INS = { name: 'checkIns', label: 'Check-ins', tone: '--ink', format: count };
 
 /** The chart's lines say how much happened within so many seconds, scaled to a minute: long enough to be calm. */
 const SPAN = 20;
@@ -42,6 +46,7 @@ const chart = new Chart(
   settings,
 );
 const ring = new Ring(byId('shares'), COUNTERS, 'Shares of what the audience did', 'in all');
+const past = new Past([...COUNTERS.map((counter) => ({ ...counter, format: count })), CHECK_INS], 'h2');
 const checkIns = new CheckIns(byId('checkins'), byId('checkins-empty'));
 
 let latest = null;
@@ -107,7 +112,11 @@ byId('export').addEventListener('click', () => {
 
 byId('event-id').value = eventId;
 byId('event-ids').append(...settings.get('events').map((id) => element('option', { value: id })));
-offerThemes(settings, () => chart.repaint());
+byId('past').append(past.panel);
+offerThemes(settings, () => {
+  chart.repaint();
+  past.repaint();
+});
 followDays();
 
 if (isWellFormed) {
@@ -133,7 +142,20 @@ void connect({
   status,
   onClient: (live) => {
     pace.follow(live);
+    past.follow(live);
     if (!isWellFormed) return;
+    let isFilled = false;
+    const begin = async () => {
+      if (isFilled) return;
+      isFilled = true;
+      past.open(`event:${eventId}`);
+      const names = COUNTERS.map(({ name }) => name);
+      // That it fails is no reason to trouble anybody: the lines then begin with the present.
+      const before = await minutesBefore(live, [`event:${eventId}`], names).catch(() => []);
+      if (!isFilled) return;
+      pulse.fill(before);
+      chart.show();
+    };
     let isRefused = false;
     live.on('error', ({ code, channel }) => {
       if (code !== 'forbidden' || channel !== `event:${eventId}` || latest) return;
@@ -145,6 +167,7 @@ void connect({
     });
     live.subscribe(`event:${eventId}`, ({ data }) => {
       latest = data;
+      void begin();
       pace.came();
     });
     // Of an event without a record nothing comes at all; that it was asked for in vain is all there is to tell.
@@ -165,6 +188,8 @@ void connect({
       latest = shown = null;
       totals.clear();
       pulse.clear();
+      past.close();
+      isFilled = false;
       byId('event-board').hidden = true;
       byId('export').disabled = true;
       showWaiting();

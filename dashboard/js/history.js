@@ -29,6 +29,18 @@ export class History {
     this.#push(at, sample);
   }
 
+  /**
+   * Puts what is known of the time before in front of what was seen.
+   * @param {Array<{at: number, sample: Record<string, number | null>}>} past oldest first, seconds since 1970
+   */
+  fill(past) {
+    const first = this.times[0] ?? Infinity;
+    const earlier = past.filter(({ at }) => at < first).slice(Math.min(0, this.times.length - CAPACITY));
+    this.times.unshift(...earlier.map(({ at }) => at));
+    for (const name of this.#names) this.values[name].unshift(...earlier.map(({ sample }) => sample[name] ?? null));
+    while (this.times.length > CAPACITY) this.#shift();
+  }
+
   /** Forgets all. */
   clear() {
     this.times.length = 0;
@@ -38,7 +50,10 @@ export class History {
   #push(at, sample) {
     this.times.push(at);
     for (const name of this.#names) this.values[name].push(sample?.[name] ?? null);
-    if (this.times.length <= CAPACITY) return;
+    if (this.times.length > CAPACITY) this.#shift();
+  }
+
+  #shift() {
     this.times.shift();
     for (const name of this.#names) this.values[name].shift();
   }
