@@ -43,7 +43,7 @@ export class Past {
   #state = element('p', { className: 'waiting' });
   #legend = element('ul', { className: 'past-legend' });
   #values = [];
-  #select = element('select');
+  #select = element('select', { id: 'past-range' });
   #from = element('input', { type: 'datetime-local', required: true });
   #to = element('input', { type: 'datetime-local', required: true });
   #problem = element('p', { className: 'problem', attributes: { role: 'alert' } });
@@ -88,7 +88,12 @@ export class Past {
         'header',
         {},
         element(level, { textContent: 'History' }),
-        element('label', { className: 'field' }, 'Range', this.#select),
+        element(
+          'div',
+          { className: 'field' },
+          element('label', { htmlFor: 'past-range', textContent: 'Range' }),
+          this.#select,
+        ),
       ),
       this.#custom,
       this.#failure,
