@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use e2e::{Options, System, eventually, signal};
+use e2e::{Options, System, eventually, now, signal};
 use serde_json::{Value, json};
 
 const CAMPAIGNS: usize = 50;
@@ -93,6 +93,7 @@ impl Recount {
 
 fn events(run: &str) -> Vec<Value> {
     let mut dice = Dice(17);
+    let now = now() * 1000;
     (0..RECORDS)
         .map(|n| {
             let types = ["call_queued", "call_initiated", "call_answered", "call_ended", "call_ended", "dtmf_pressed"];
@@ -100,7 +101,14 @@ fn events(run: &str) -> Vec<Value> {
             let status = dice.pick(&["busy", "failed", "no_answer", "completed"]);
             let outcome = dice.pick(&["converted", "opted_out", "none"]);
             let cents = dice.roll(50);
+            // Most come when they happen, some a day late, and some are of a producer whose clock leads.
+            let timestamp = match dice.roll(10) {
+                0 => now - 25 * 3_600_000,
+                1 => now + 4 * 60_000,
+                _ => now,
+            };
             json!({
+                "timestamp": timestamp,
                 "eventType": event_type,
                 "campaignId": format!("{run}-{}", dice.roll(CAMPAIGNS as u64)),
                 "callId": format!("call-{n}"),
@@ -113,6 +121,11 @@ fn events(run: &str) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// In milliseconds, as REST takes it.
+fn day_before_yesterday() -> u64 {
+    (now() - 2 * 86_400) * 1000
 }
 
 fn recount(events: &[Value]) -> BTreeMap<String, Recount> {
@@ -173,6 +186,25 @@ async fn counts_equal_a_recount_although_ingest_is_killed_again_and_again() {
     for (id, count) in &expected {
         eventually(&format!("REST shows the recount of {id}: {count:?}"), async || {
             rest.campaign(id).await.filter(|metrics| count.matches(metrics))
+        })
+        .await;
+    }
+    for (id, count) in &expected {
+        eventually(&format!("the hours of {id} add up to the recount"), async || {
+            let history = rest
+                .data(&format!("/channels/campaign:{id}/history?step=hour&from={}", day_before_yesterday()))
+                .await?;
+            let points = history["points"].as_array()?;
+            let sum = |name: &str| points.iter().filter_map(|point| point["values"][name].as_u64()).sum::<u64>();
+            let counts = [
+                ("totalAttempts", count.attempts),
+                ("answered", count.answered),
+                ("busy", count.busy),
+                ("failed", count.failed),
+                ("converted", count.converted),
+                ("optOuts", count.opt_outs),
+            ];
+            (points.len() > 1 && counts.iter().all(|(name, count)| sum(name) == *count)).then_some(())
         })
         .await;
     }

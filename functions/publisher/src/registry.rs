@@ -34,6 +34,8 @@ pub(crate) struct Registry {
     journal: RegistryJournal,
     /// When it was read last; nothing before all connections were.
     read_at: Option<Timestamp>,
+    /// Whether all connections have been read, and every change since has been told.
+    is_complete: bool,
     /// Connections that have changed and are still to be read.
     changed: BTreeSet<String>,
     /// After which id the next page of the sweep begins, and when that is read.
@@ -49,13 +51,14 @@ impl Registry {
             connections,
             journal: RegistryJournal::new(shard, now),
             read_at: None,
+            is_complete: false,
             changed: BTreeSet::new(),
             sweep_after: None,
             sweep_at: now.plus(SWEEP),
         }
     }
 
-    /// When it was read last.
+    /// Whether it was not read for too long.
     pub(crate) fn is_blind(&self, now: Timestamp) -> bool {
         self.read_at.is_none_or(|read_at| now.since(read_at) >= BLIND_AFTER)
     }
@@ -72,19 +75,19 @@ impl Registry {
         cache: &mut ViewCache,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let changes = self.journal.read(&self.connections, now).await?;
-        let is_changed = match (self.read_at, changes) {
-            (Some(_), Some(changed)) => {
-                self.changed.extend(changed);
-                if now >= self.sweep_at {
-                    self.sweep(subscribers, now).await?;
-                }
-                self.read_changed(subscribers, cache).await?
+        match self.journal.read(&self.connections, now).await? {
+            Some(ids) => self.changed.extend(ids),
+            None => self.is_complete = false,
+        }
+        let is_changed = if self.is_complete {
+            if now >= self.sweep_at {
+                self.sweep(subscribers, now).await?;
             }
-            _ => {
-                self.read_all(subscribers, cache, now).await?;
-                true
-            }
+            self.read_changed(subscribers, cache).await?
+        } else {
+            self.read_all(subscribers, cache, now).await?;
+            self.is_complete = true;
+            true
         };
         self.read_at = Some(now);
         Ok(is_changed)

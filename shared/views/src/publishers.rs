@@ -38,7 +38,6 @@ impl Publishers {
             publisher_lease_age_seconds: self.renewed_at.map(seconds),
             connections: self.connections.get(tenant.as_str()).copied().unwrap_or(0),
             kafka_cluster: self.kafka_cluster.clone(),
-            ..Pipeline::default()
         }
     }
 }
