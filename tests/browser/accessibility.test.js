@@ -71,10 +71,16 @@ for (const colorScheme of ['light', 'dark']) {
     await card(page, 'c-0').waitFor();
     // With warnings, a campaign selected and the table open: as much as there can be.
     await shows(page.locator('#alarms'), /CPU/);
-    await page.getByText('As a table').click();
+    await page.locator('#activity-table summary').click();
     await check(t, page, 'campaigns');
     await card(page, 'c-0').getByRole('button').click();
-    await check(t, page, 'campaigns, one selected');
+    await page.locator('#calls .as-table summary').click();
+    await page.locator('#calls .as-table tbody tr').first().waitFor();
+    await page.getByLabel('Range', { exact: true }).selectOption('custom');
+    await page.getByLabel('From', { exact: true }).fill('');
+    await page.getByRole('button', { name: 'Show', exact: true }).click();
+    await shows(page.locator('#calls .problem'), 'Give both times.');
+    await check(t, page, 'campaigns, one selected, a range of one’s own');
     await page.getByRole('button', { name: 'Thresholds' }).click();
     await check(t, page, 'thresholds');
     await page.keyboard.press('Escape');

@@ -311,7 +311,7 @@ test('lines can be hidden, and read as a table', async (t) => {
   const queue = page.getByRole('button', { name: /^Queue depth/ });
   await queue.click();
   assert.equal(await queue.getAttribute('aria-pressed'), 'false');
-  await page.getByText('As a table').click();
+  await page.locator('#activity-table summary').click();
   await shows(page.locator('#activity-table tbody td').first(), /^\d+$/);
   await until('the drawing has a name with its numbers', async () =>
     /Now: Active calls \d+/.test(await page.locator('#activity').getAttribute('aria-label')),

@@ -1,7 +1,7 @@
 //! Two publishers, one lease, a real table: who is relieved leaves no gap and repeats nothing.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroU32,
     sync::{Arc, Mutex},
 };
@@ -19,6 +19,7 @@ use super::*;
 
 mod closing;
 mod metrics;
+mod sweep;
 
 /// Who posted what, in order. A close is noted as a message of the type `close`.
 type Posts = Arc<Mutex<Vec<(&'static str, Value)>>>;
@@ -28,6 +29,7 @@ type Posts = Arc<Mutex<Vec<(&'static str, Value)>>>;
 struct Notebook {
     publisher: &'static str,
     posts: Posts,
+    reached: Arc<Mutex<BTreeSet<String>>>,
     faults: Arc<Mutex<Faults>>,
 }
 
@@ -41,7 +43,8 @@ struct Faults {
 
 impl Post for Notebook {
     async fn post(&self, connection_id: &str, message: Bytes) -> Result<(), PostError> {
-        assert_eq!(connection_id, "socket");
+        assert!(connection_id.starts_with("socket"), "{connection_id}");
+        self.reached.lock().unwrap().insert(connection_id.to_owned());
         let message: Value = serde_json::from_slice(&message).unwrap();
         let is_farewell = message["type"] == "error";
         self.posts.lock().unwrap().push((self.publisher, message));
@@ -81,11 +84,14 @@ fn connection() -> Connection {
 }
 
 struct Stage {
+    table: TestTable,
     channels: Channels,
     connections: Connections,
     leases: Leases,
     committer: Committer<Channels>,
     posts: Posts,
+    /// The connections to which something was posted.
+    reached: Arc<Mutex<BTreeSet<String>>>,
     faults: Arc<Mutex<Faults>>,
     metrics: Arc<Mutex<Vec<Value>>>,
     offset: i64,
@@ -104,7 +110,9 @@ impl Stage {
             channels,
             connections,
             leases: table.leases(),
+            table,
             posts: Arc::default(),
+            reached: Arc::default(),
             faults: Arc::default(),
             metrics: Arc::default(),
             offset: 0,
@@ -120,6 +128,13 @@ impl Stage {
 
     /// Counts one more answered call.
     async fn answer_call(&mut self) {
+        let moved = self.count_call().await;
+        let now = runtime::clock::now();
+        self.channels.journal(vec![moved], Some(now), now).await.unwrap();
+    }
+
+    /// Counts one more answered call, and does not say so.
+    async fn count_call(&mut self) -> Moved {
         let tenant = TenantId::parse("acme").unwrap();
         let value = json!({"eventType": "call_answered", "campaignId": "c", "callId": format!("k{}", self.offset)});
         let value = value.to_string();
@@ -137,9 +152,8 @@ impl Stage {
         self.committer.commit(&key, &[entry], now).await.unwrap();
         let SliceKey { tenant, channel, slice } = key;
         let watermark = self.offset;
-        let moved = Moved { tenant, channel, slice, watermark, latest: now, listing: ListingChange::None };
-        self.channels.journal(vec![moved], Some(now), now).await.unwrap();
         self.offset += 1;
+        Moved { tenant, channel, slice, watermark, latest: now, listing: ListingChange::None }
     }
 
     fn publisher(&self, name: &'static str, relieves: bool) -> LeaseTerm<Notebook> {
@@ -147,7 +161,12 @@ impl Stage {
             reader: Reader::new(self.channels.clone(), self.leases.clone(), 1),
             channels: self.channels.clone(),
             connections: self.connections.clone(),
-            gateway: Notebook { publisher: name, posts: Arc::clone(&self.posts), faults: Arc::clone(&self.faults) },
+            gateway: Notebook {
+                publisher: name,
+                posts: Arc::clone(&self.posts),
+                reached: Arc::clone(&self.reached),
+                faults: Arc::clone(&self.faults),
+            },
             overview_interval: Duration::from_secs(1),
             clock: runtime::clock::now,
         };

@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Instant};
 use super::*;
 
 /// A clock that starts now and runs twenty times as fast as others do.
-fn racing() -> Timestamp {
+pub(super) fn racing() -> Timestamp {
     static START: LazyLock<(Timestamp, Instant)> = LazyLock::new(|| (runtime::clock::now(), Instant::now()));
     START.0.plus(START.1.elapsed() * 20)
 }
