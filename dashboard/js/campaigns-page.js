@@ -1,6 +1,6 @@
 import { Alarms } from './alarms.js';
 import { minutesBefore } from './before.js';
-import { Board, totalsOf } from './board.js';
+import { Board, isUnderWay, totalsOf } from './board.js';
 import { Calls } from './calls.js';
 import { Campaigns } from './campaigns.js';
 import { Cards } from './cards.js';
@@ -35,6 +35,9 @@ const BETWEEN = 80;
 
 /** Milliseconds between two looks at the thresholds. */
 const CHECK = 1_000;
+
+/** Milliseconds until the past is asked for again that was not to be had. */
+const REFILL = 15_000;
 
 /** Errors with which the list of campaigns may be refused while other channels are answered. */
 const OF_THE_LIST = ['forbidden', 'internal', 'unavailable', 'invalid_answer'];
@@ -96,6 +99,7 @@ const past = new Past(
     { name: 'activeCalls', label: 'Active calls', tone: '--series-5', format: count, isGauge: true },
   ],
   'h4',
+  () => settings.get('pace') === 'manual',
 );
 const calls = new Calls(() => select(''), past);
 const filter = new Filter(settings, () => {
@@ -279,15 +283,21 @@ void connect({
     calls.follow(live, () => pace.isLive);
     past.follow(live);
     let isFilled = false;
-    // Once the campaigns are known. That it fails is no reason to trouble anybody: the lines then begin with the present.
+    // Once the campaigns are known. While it fails the lines begin with the present.
     const fill = async () => {
       if (isFilled) return;
       isFilled = true;
-      const channels = [...board.latest.campaigns].map(({ campaignId }) => `campaign:${campaignId}`);
-      const before = await minutesBefore(live, channels, ['activeCalls', 'queueDepth', 'dialingRate']).catch(() => []);
-      if (!isFilled) return;
-      history.fill(before);
-      chart.show();
+      // Those whose numbers the lines add up.
+      const channels = board.latest.campaigns.filter(isUnderWay).map(({ campaignId }) => `campaign:${campaignId}`);
+      try {
+        const before = await minutesBefore(live, channels, ['activeCalls', 'queueDepth', 'dialingRate']);
+        if (!isFilled) return;
+        history.fill(before);
+        chart.show();
+      } catch {
+        isFilled = false;
+        setTimeout(() => void fill(), REFILL);
+      }
     };
     live.subscribe('campaigns', (view) => {
       isRefused = false;

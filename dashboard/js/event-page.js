@@ -27,6 +27,9 @@ const COUNTERS = [
 
 const CHECK_INS = { name: 'checkIns', label: 'Check-ins', tone: '--ink', format: count };
 
+/** Milliseconds until the past is asked for again that was not to be had. */
+const REFILL = 15_000;
+
 /** The chart's lines say how much happened within so many seconds, scaled to a minute: long enough to be calm. */
 const SPAN = 20;
 
@@ -46,7 +49,7 @@ const chart = new Chart(
   settings,
 );
 const ring = new Ring(byId('shares'), COUNTERS, 'Shares of what the audience did', 'in all');
-const past = new Past([...COUNTERS.map((counter) => ({ ...counter, format: count })), CHECK_INS], 'h2');
+const past = new Past([...COUNTERS.map((counter) => ({ ...counter, format: count })), CHECK_INS], 'h2', () => settings.get('pace') === 'manual');
 const checkIns = new CheckIns(byId('checkins'), byId('checkins-empty'));
 
 let latest = null;
@@ -145,16 +148,23 @@ void connect({
     past.follow(live);
     if (!isWellFormed) return;
     let isFilled = false;
-    const begin = async () => {
+    const begin = () => {
       if (isFilled) return;
       isFilled = true;
       past.open(`event:${eventId}`);
+      void fill();
+    };
+    // While it fails the lines begin with the present.
+    const fill = async () => {
       const names = COUNTERS.map(({ name }) => name);
-      // That it fails is no reason to trouble anybody: the lines then begin with the present.
-      const before = await minutesBefore(live, [`event:${eventId}`], names).catch(() => []);
-      if (!isFilled) return;
-      pulse.fill(before);
-      chart.show();
+      try {
+        const before = await minutesBefore(live, [`event:${eventId}`], names);
+        if (!isFilled) return;
+        pulse.fill(before);
+        chart.show();
+      } catch {
+        setTimeout(() => isFilled && void fill(), REFILL);
+      }
     };
     let isRefused = false;
     live.on('error', ({ code, channel }) => {
@@ -167,7 +177,7 @@ void connect({
     });
     live.subscribe(`event:${eventId}`, ({ data }) => {
       latest = data;
-      void begin();
+      begin();
       pace.came();
     });
     // Of an event without a record nothing comes at all; that it was asked for in vain is all there is to tell.

@@ -7,6 +7,8 @@ const LONGEST_STEP = 5;
 /** What was seen, second by second, bounded. A second in which nothing was known is a gap, not a line. */
 export class History {
   #names;
+  /** The last minute of before. */
+  #filledUntil = 0;
   /** Seconds since 1970. @type {number[]} */
   times = [];
   /** @type {Record<string, Array<number | null>>} */
@@ -25,7 +27,10 @@ export class History {
   add(at, sample) {
     const last = this.times.at(-1);
     if (last !== undefined && at <= last) return;
-    if (last !== undefined && at - last > LONGEST_STEP) this.#push(last + 1, null);
+    const isEmpty = !sample || Object.values(sample).every((value) => value === null || value === undefined);
+    // Before the first numbers there is nothing to leave a gap between; and minutes of before are that far apart.
+    if ((last === undefined || last <= this.#filledUntil) && isEmpty) return;
+    if (last !== undefined && last > this.#filledUntil && at - last > LONGEST_STEP) this.#push(last + 1, null);
     this.#push(at, sample);
   }
 
@@ -36,6 +41,7 @@ export class History {
   fill(past) {
     const first = this.times[0] ?? Infinity;
     const earlier = past.filter(({ at }) => at < first).slice(Math.min(0, this.times.length - CAPACITY));
+    this.#filledUntil = earlier.at(-1)?.at ?? this.#filledUntil;
     this.times.unshift(...earlier.map(({ at }) => at));
     for (const name of this.#names) this.values[name].unshift(...earlier.map(({ sample }) => sample[name] ?? null));
     while (this.times.length > CAPACITY) this.#shift();
@@ -44,6 +50,7 @@ export class History {
   /** Forgets all. */
   clear() {
     this.times.length = 0;
+    this.#filledUntil = 0;
     for (const name of this.#names) this.values[name].length = 0;
   }
 

@@ -9,7 +9,7 @@ const CHOICES = [
   ['day', 'Last 24 hours'],
   ['week', 'Last 7 days'],
   ['month', 'Last 30 days'],
-  ['custom', 'From … to …'],
+  ['custom', 'Custom…'],
 ];
 
 /** Milliseconds between two questions while the range ends now: the step that is going on grows. */
@@ -23,14 +23,15 @@ const FONT = '12px Inter, system-ui, sans-serif';
  * @property {string} label
  * @property {string} tone a custom property of CSS
  * @property {(value: number) => string} format
- * @property {boolean} [isGauge] a line from step to step, and not a bar for what came in each
+ * @property {boolean} [isGauge] whether it is how things stood at the end of a step, and not what came in it
  */
 
-/** What a channel's numbers were: bars for what came in each step, lines for how things stood. Full as soon as it is there. */
+/** What a channel's numbers were, step by step. Full as soon as it is there. */
 export class Past {
   /** To be put where it is to be seen. */
   panel;
   #lines;
+  #isPaused;
   #live = null;
   #channel = '';
   #range = rangeOf(location.search, Date.now());
@@ -44,16 +45,29 @@ export class Past {
   #legend = element('ul', { className: 'past-legend' });
   #values = [];
   #select = element('select', { id: 'past-range' });
-  #from = element('input', { type: 'datetime-local', required: true });
-  #to = element('input', { type: 'datetime-local', required: true });
-  #problem = element('p', { className: 'problem', attributes: { role: 'alert' } });
+  #from = element('input', {
+    type: 'datetime-local',
+    required: true,
+    attributes: { 'aria-describedby': 'past-problem' },
+  });
+  #to = element('input', {
+    type: 'datetime-local',
+    required: true,
+    attributes: { 'aria-describedby': 'past-problem' },
+  });
+  #problem = element('p', { id: 'past-problem', className: 'problem', attributes: { role: 'alert' } });
   #custom = element('form', { className: 'past-custom', hidden: true });
   #failure = element('p', { className: 'past-failure', hidden: true });
   #table = element('details', { className: 'as-table' }, element('summary', { textContent: 'As a table' }));
 
-  /** @param {Line[]} lines @param {string} level the element of its heading */
-  constructor(lines, level) {
+  /**
+   * @param {Line[]} lines the first is drawn as bars
+   * @param {string} level the element of its heading
+   * @param {() => boolean} isPaused whether the viewer wants the numbers to stand still
+   */
+  constructor(lines, level, isPaused) {
     this.#lines = lines;
+    this.#isPaused = isPaused;
     for (const [value, textContent] of CHOICES) this.#select.append(element('option', { value, textContent }));
     this.#select.value = this.#range.name;
     this.#select.addEventListener('change', () => this.#choose());
@@ -138,7 +152,6 @@ export class Past {
     this.#custom.hidden = name !== 'custom';
     if (name === 'custom') {
       this.#showCustom();
-      this.#from.focus();
     } else {
       this.#take(lately(name, Date.now()));
     }
@@ -156,13 +169,14 @@ export class Past {
     write(this.#problem, isRange ? '' : range);
     for (const input of [this.#from, this.#to]) input.setAttribute('aria-invalid', String(!isRange));
     if (isRange) this.#take(range);
-    else this.#from.focus();
   }
 
   #take(range) {
     this.#range = range;
     window.history.replaceState(null, '', addressWith(location.href, range));
+    // What was is not of this time.
     this.#points = [];
+    this.#show();
     if (this.#channel) void this.#ask();
   }
 
@@ -171,7 +185,7 @@ export class Past {
     clearTimeout(this.#timer);
     this.#asking = new AbortController();
     const { signal } = this.#asking;
-    if (this.#range.isLive) this.#range = lately(this.#range.name, Date.now());
+    if (this.#range.isLive && this.#range.name !== 'custom') this.#range = lately(this.#range.name, Date.now());
     const { from, to, step } = this.#range;
     if (this.#points.length === 0) this.#tell('Loading what was …');
     try {
@@ -194,7 +208,16 @@ export class Past {
         this.#tell(this.#points.length === 0 ? 'Nothing to show' : '');
       }
     }
-    if (this.#range.isLive) this.#timer = setTimeout(() => void this.#ask(), AGAIN);
+    this.#askAgain();
+  }
+
+  /** While the range goes on, somebody looks, and the numbers are to move by themselves. */
+  #askAgain() {
+    if (!this.#range.isLive) return;
+    this.#timer = setTimeout(() => {
+      if (document.hidden || this.#isPaused()) this.#askAgain();
+      else void this.#ask();
+    }, AGAIN);
   }
 
   #tell(text) {
@@ -203,7 +226,7 @@ export class Past {
   }
 
   #show() {
-    this.#tell(this.#points.length === 0 ? 'Nothing happened in this time.' : '');
+    this.#tell(this.#points.length === 0 ? 'Nothing is known of this time.' : '');
     const times = this.#points.map(({ at }) => Date.parse(at) / 1000);
     const values = this.#lines.map(({ name }) => this.#points.map((point) => point.values[name] ?? null));
     this.#plot ??= this.#makePlot();
@@ -222,9 +245,11 @@ export class Past {
     const series = this.#lines.map((line, place) => ({
       label: line.label,
       stroke: () => tone(place),
-      width: line.isGauge ? 2 : 0,
-      fill: line.isGauge ? undefined : () => tone(place),
-      paths: line.isGauge ? undefined : bars,
+      // Bars of all would hide each other.
+      width: place === 0 ? 0 : 2,
+      dash: line.isGauge ? [6, 4] : undefined,
+      fill: place === 0 ? () => tone(place) : undefined,
+      paths: place === 0 ? bars : undefined,
       points: { show: false },
     }));
     return new uPlot(
@@ -235,7 +260,7 @@ export class Past {
         legend: { show: false },
         cursor: { drag: { x: false, y: false, setScale: false }, y: false, points: { size: 7 } },
         scales: {
-          x: { time: true, range: () => [this.#range.from / 1000, this.#range.to / 1000] },
+          x: { time: true, range: () => this.#ends() },
           y: { range: (_, __, high) => [0, Math.max(1, (high ?? 0) * 1.08)] },
         },
         axes: [
@@ -248,6 +273,14 @@ export class Past {
       [[], ...this.#lines.map(() => [])],
       this.#host,
     );
+  }
+
+  /** From the step that the range begins in to the end of the last one. */
+  #ends() {
+    const { from, to, step } = this.#range;
+    const seconds = { minute: 60, hour: 3_600, day: 86_400 }[step];
+    const [first, last] = [this.#points[0], this.#points.at(-1)].map((point) => point && Date.parse(point.at) / 1000);
+    return [Math.min(from / 1000, first ?? Infinity), Math.max(to / 1000, (last ?? 0) + seconds)];
   }
 
   #fit() {

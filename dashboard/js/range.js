@@ -25,7 +25,7 @@ export const SPANS = { hour: HOUR, day: DAY, week: 7 * DAY, month: 30 * DAY };
  * @property {number} from milliseconds since 1970
  * @property {number} to
  * @property {'minute' | 'hour' | 'day'} step
- * @property {boolean} isLive whether it ends now, and goes on
+ * @property {boolean} isLive whether it has not ended yet, and goes on
  */
 
 /** @param {keyof typeof SPANS} name @param {number} now @returns {Range} */
@@ -47,7 +47,7 @@ export function between(from, to, now) {
   if (begin >= end) return 'It has to begin before it ends.';
   if (begin >= now) return 'Nothing is known of the future.';
   if (end - begin > MOST_DAYS * DAY) return `At most ${MOST_DAYS} days can be shown at once.`;
-  return { name: 'custom', from: begin, to: end, step: stepOf(begin, end, now), isLive: false };
+  return { name: 'custom', from: begin, to: end, step: stepOf(begin, end, now), isLive: end > now };
 }
 
 /** The range that the page's address names; the last hour where it names none. @param {string} search @param {number} now */
