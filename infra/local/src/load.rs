@@ -65,6 +65,9 @@ pub(crate) struct Load {
     /// Sockets take each message in a frame of its own
     #[arg(long)]
     pub(crate) plain: bool,
+    /// Campaigns that each socket watches besides, its own ones, of which no record ever comes
+    #[arg(long, default_value_t = 0, value_name = "N", conflicts_with = "overview", value_parser = clap::value_parser!(u32).range(0..=99))]
+    pub(crate) quiet: u32,
     /// Records per second, over all campaigns
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub(crate) rate: u32,
@@ -203,7 +206,11 @@ async fn open(args: &Load, campaigns: &Campaigns) -> anyhow::Result<Vec<Socket>>
             let token = Token::to_read(&args.tenant, &format!("load-{connection}"), TOKEN_TTL).mint(now())?;
             let campaign = &campaigns.ids[connection % campaigns.ids.len()];
             let campaign = (!args.overview).then_some(campaign.as_str());
-            let socket = Socket::open(&args.url, &token, campaign, !args.plain).await?;
+            let mut socket = Socket::open(&args.url, &token, campaign, !args.plain).await?;
+            if args.quiet > 0 {
+                let quiet = (0..args.quiet).map(|n| format!("campaign:quiet-{connection}-{n}"));
+                socket.watch(quiet.collect()).await?;
+            }
             bar.inc(1);
             anyhow::Ok(socket)
         }

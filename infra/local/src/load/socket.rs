@@ -91,6 +91,12 @@ impl Socket {
         Ok(socket)
     }
 
+    /// Watches more channels.
+    pub(super) async fn watch(&mut self, channels: Vec<String>) -> anyhow::Result<()> {
+        let subscribe = json!({ "action": "subscribe", "channels": channels }).to_string();
+        self.stream.send(Message::text(subscribe)).await.context("a socket was closed")
+    }
+
     /// Waits for the view that answers the subscription; a new connection gets others before. Without a subscription, for
     /// whatever comes.
     async fn answered(&mut self, channel: Option<&str>) -> anyhow::Result<()> {
