@@ -32,7 +32,9 @@ impl ChannelJournal {
         collections: &mut Collections,
         now: Timestamp,
     ) -> u64 {
-        let buckets: HashSet<u32> = cache.tenants().into_iter().map(|tenant| channels.journal_bucket(tenant)).collect();
+        // A tenant's collection may have no member yet.
+        let tenants = cache.tenants().into_iter().chain(collections.keys().map(|(tenant, _)| tenant));
+        let buckets: HashSet<u32> = tenants.map(|tenant| channels.journal_bucket(tenant)).collect();
         self.followers.retain(|bucket, _| buckets.contains(bucket));
         let mut failed = 0;
         for bucket in buckets {

@@ -1,4 +1,4 @@
-//! What no journal tells of is found within a minute, and before that what one tells of at once.
+//! What a journal tells of is shown at once, and what none tells of within a minute.
 
 use std::num::NonZeroU32;
 
@@ -18,6 +18,23 @@ impl Stage {
         publisher.deadline = racing().plus(Duration::from_mins(20));
         publisher
     }
+}
+
+#[tokio::test]
+async fn the_first_campaign_of_a_tenant_is_shown_to_who_watches_all_as_soon_as_the_journal_tells_of_it() {
+    let campaigns = BTreeMap::from([(ChannelId::campaigns(), String::new())]);
+    let mut stage = Stage::set_for(&Connection { channels: campaigns, ..connection() }).await;
+    let mut publisher = stage.publisher("first", false);
+    publisher.services.overview_interval = Duration::from_millis(50);
+    let serving = tokio::spawn(publisher.serve());
+    // It has looked at the directory, and found nothing there.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let moved = Moved { listing: ListingChange::Listing, ..stage.count_call().await };
+    let now = runtime::clock::now();
+    stage.channels.describe(&moved.tenant, &moved.channel, None, now, now).await.unwrap();
+    stage.channels.journal(vec![moved], Some(now), now).await.unwrap();
+    stage.until_last_answered_is(1).await;
+    serving.abort();
 }
 
 #[tokio::test]
