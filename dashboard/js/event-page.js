@@ -49,7 +49,11 @@ const chart = new Chart(
   settings,
 );
 const ring = new Ring(byId('shares'), COUNTERS, 'Shares of what the audience did', 'in all');
-const past = new Past([...COUNTERS.map((counter) => ({ ...counter, format: count })), CHECK_INS], 'h2', () => settings.get('pace') === 'manual');
+const past = new Past(
+  [...COUNTERS.map((counter) => ({ ...counter, format: count })), CHECK_INS],
+  'h2',
+  () => settings.get('pace') === 'manual',
+);
 const checkIns = new CheckIns(byId('checkins'), byId('checkins-empty'));
 
 let latest = null;

@@ -292,7 +292,7 @@ impl<G: Post + Clone + Send + Sync + 'static> LeaseTerm<G> {
     }
 
     fn work_ends(&self) -> Timestamp {
-        Timestamp::from_millis(self.deadline.as_millis() - i64::try_from(FAREWELL.as_millis()).unwrap_or(0))
+        self.deadline.minus(FAREWELL)
     }
 
     async fn save(&self, shard: &Shard<G>, lease: &Lease) -> Result<(), StoreError> {

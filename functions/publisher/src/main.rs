@@ -1,13 +1,13 @@
 //! `publisher`: posts the views that changed to the connections that watch them.
 
 mod cached_view;
+mod channel_journal;
 mod channel_reads;
 mod closing;
 mod delivery;
 mod frame;
 mod handler;
 mod handover;
-mod journal_readers;
 mod lease_term;
 mod members;
 mod metrics;

@@ -8,11 +8,10 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use projections::Timestamp;
-use store::{Connections, MAX_CONNECTION_AGE, StoreError};
+use store::{Connections, Follower, MAX_CONNECTION_AGE, StoreError};
 use tracing::warn;
 
 use crate::{
-    journal_readers::RegistryJournal,
     subscribers::Subscribers,
     view_cache::{SWEEP, ViewCache},
 };
@@ -25,13 +24,14 @@ const PAGE: usize = 200;
 
 /// Whoever has not read the registry for this long knows too little of who may see what to post anything: of a token that
 /// was revoked meanwhile, say.
-pub(crate) const BLIND_AFTER: Duration = Duration::from_secs(10);
+const BLIND_AFTER: Duration = Duration::from_secs(10);
 
 /// How far a shard's connections are known.
 pub(crate) struct Registry {
     shard: u32,
     connections: Connections,
-    journal: RegistryJournal,
+    /// Follows the journal; whoever reads all connections after this was made misses nothing.
+    follower: Follower,
     /// When it was read last; nothing before all connections were.
     read_at: Option<Timestamp>,
     /// Whether all connections have been read, and every change since has been told.
@@ -49,7 +49,7 @@ impl Registry {
         Self {
             shard,
             connections,
-            journal: RegistryJournal::new(shard, now),
+            follower: Follower::new(now),
             read_at: None,
             is_complete: false,
             changed: BTreeSet::new(),
@@ -75,10 +75,9 @@ impl Registry {
         cache: &mut ViewCache,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        match self.journal.read(&self.connections, now).await? {
-            Some(ids) => self.changed.extend(ids),
-            None => self.is_complete = false,
-        }
+        let changes = self.connections.changes(self.shard, &mut self.follower, now).await?;
+        self.changed.extend(changes.entries);
+        self.is_complete &= changes.is_complete;
         let is_changed = if self.is_complete {
             if now >= self.sweep_at {
                 self.sweep(subscribers, now).await?;

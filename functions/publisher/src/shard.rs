@@ -15,9 +15,9 @@ use tracing::warn;
 use views::{Publishers, Reader};
 
 use crate::{
+    channel_journal::ChannelJournal,
     channel_reads,
     handover::Handover,
-    journal_readers::ChannelJournal,
     members::{Collections, Members},
     metrics::Tally,
     outbound::Outbound,
@@ -116,7 +116,7 @@ impl<G: Post + Clone + Send + Sync + 'static> Shard<G> {
         self.outbound.note_failed_reads(failed);
         if is_overview {
             self.overview_at = now.plus(self.services.overview_interval);
-            for id in self.subscribers.connected_before(minus(now, MAX_CONNECTION_AGE)) {
+            for id in self.subscribers.connected_before(now.minus(MAX_CONNECTION_AGE)) {
                 self.subscribers.update(&id, None, &mut self.cache);
                 is_changed = true;
             }
@@ -346,8 +346,4 @@ fn system_view(
     let view = views::complete(nodes.view(channel, now), views, pipeline);
     let states = campaigns.iter().map(|campaign| &campaign.state).chain([nodes]);
     (view, views::cursor_over(states, members.map(|all| all.latest).unwrap_or_default()))
-}
-
-fn minus(at: Timestamp, duration: Duration) -> Timestamp {
-    Timestamp::from_millis(at.as_millis() - i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }

@@ -63,6 +63,12 @@ impl Timestamp {
     pub fn plus(self, duration: Duration) -> Self {
         Self::from_millis(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(LATEST_MS)))
     }
+
+    /// The time so much earlier.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self::from_millis(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(LATEST_MS)))
+    }
 }
 
 impl fmt::Display for Timestamp {

@@ -6,11 +6,10 @@ use auth::Principal;
 use aws_sdk_dynamodb::Client;
 use projections::{ChannelId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{
     CloseReason, StoreError,
-    keys::Key,
+    keys::{self, Key},
     table::{Item, Table, from_item, number, to_item},
     tenant_quota, user_quota,
 };
@@ -121,8 +120,7 @@ impl Connections {
     /// The shard of a connection: the same in every function and in every build.
     #[must_use]
     pub fn shard_of(&self, connection_id: &str) -> u32 {
-        let digest = Sha256::digest(connection_id);
-        u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % self.shards
+        keys::part_of(connection_id, self.shards)
     }
 
     /// Lets a connection in, unless its user or its tenant has as many as allowed already. Its id has to be new. Where the
@@ -178,8 +176,8 @@ impl Connections {
         Ok(made_way)
     }
 
-    /// Stores the connection, and of its token what Livefold looks at. One that is there already, as it is when the SDK tries again, stays as it is: it may be
-    /// marked to end by now.
+    /// Stores the connection, and of its token what Livefold looks at. One that is there already, as it is when the SDK tries
+    /// again, stays as it is: it may be marked to end by now.
     async fn enter(&self, connection: &Connection) -> Result<(), StoreError> {
         let ttl = connection.connected_at.plus(MAX_CONNECTION_AGE).as_seconds();
         let principal = connection.principal.with_known_permissions();

@@ -70,7 +70,7 @@ impl Follower {
         let back = if is_thorough { OVERLAP } else { GLANCE };
         // A writer's clock that leads does not hide what others write meanwhile. And where nobody has written for long, what
         // was read many times is not read once more.
-        minus(self.latest.min(now), back).max(minus(self.read_at, HORIZON))
+        self.latest.min(now).minus(back).max(self.read_at.minus(HORIZON))
     }
 
     /// Takes in the ids that the read at `now` has found, in order; tells of each whether it is news.
@@ -84,7 +84,7 @@ impl Follower {
             self.thorough_at = now;
         }
         // What no later read can find again.
-        let earliest = minus(self.latest.min(now), OVERLAP).max(minus(self.read_at, HORIZON)).min(start);
+        let earliest = self.latest.min(now).minus(OVERLAP).max(self.read_at.minus(HORIZON)).min(start);
         self.known = self.known.split_off(&place(earliest));
         is_new
     }
@@ -142,10 +142,6 @@ fn place(at: Timestamp) -> String {
 /// When an entry was written, by its writer's clock.
 fn written_at(id: &str) -> Option<Timestamp> {
     id.split_once('#').and_then(|(millis, _)| millis.parse().ok()).map(Timestamp::from_millis)
-}
-
-fn minus(at: Timestamp, duration: Duration) -> Timestamp {
-    Timestamp::from_millis(at.as_millis() - i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! How items are addressed. `#` separates the parts of a key; ids, topics and connection ids cannot hold it, and a
 //! user, who may, always comes last.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, num::NonZeroU32, str::FromStr};
 
 use projections::{ChannelId, Offset, TenantId};
+use sha2::{Digest, Sha256};
 
 use crate::Quarantined;
 
@@ -128,6 +129,12 @@ pub(crate) fn directory(tenant: &TenantId) -> String {
 /// The partition that knows when a tenant was last heard of.
 pub(crate) fn topics(tenant: &TenantId) -> String {
     format!("{tenant}#topics")
+}
+
+/// Which of so many parts a name belongs to: the same in every function and in every build.
+pub(crate) fn part_of(name: &str, parts: NonZeroU32) -> u32 {
+    let digest = Sha256::digest(name);
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % parts
 }
 
 /// A part of the journal of channels.

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 
 use projections::{ChannelId, Offset, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{
     Channels, SliceId, SliceKey, StoreError,
@@ -79,8 +78,7 @@ impl Channels {
     /// The part of the journal that a tenant's channels are in.
     #[must_use]
     pub fn journal_bucket(&self, tenant: &TenantId) -> u32 {
-        let digest = Sha256::digest(tenant.as_str());
-        u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % self.journal_buckets
+        keys::part_of(tenant.as_str(), self.journal_buckets)
     }
 
     /// Enters what a batch has moved, after it is stored and before it is acknowledged: so what is missing in the journal

@@ -1,12 +1,15 @@
-//! What the journals say: which channels have moved, which directories and which connections have changed.
+//! What the journal of channels says: which of them have moved, and which directories have changed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use projections::{TenantId, Timestamp};
-use store::{Channels, Connections, Follower, ListingChange, Moved, StoreError};
+use store::{Channels, Follower, ListingChange, Moved, StoreError};
 use tracing::warn;
 
-use crate::{members::Collections, view_cache::ViewCache};
+use crate::{
+    members::{Collections, Members},
+    view_cache::ViewCache,
+};
 
 /// Follows the parts of the channels' journal that its tenants are in.
 #[derive(Default)]
@@ -14,12 +17,6 @@ pub(crate) struct ChannelJournal {
     followers: BTreeMap<u32, Follower>,
     /// The time of each tenant's latest record, by topic: as far as it has been read.
     latest: HashMap<TenantId, BTreeMap<String, Timestamp>>,
-}
-
-/// Follows the journal of a shard's connections.
-pub(crate) struct RegistryJournal {
-    shard: u32,
-    follower: Follower,
 }
 
 impl ChannelJournal {
@@ -43,7 +40,7 @@ impl ChannelJournal {
                 Ok(news) => {
                     if !news.is_complete {
                         cache.distrust();
-                        collections.values_mut().for_each(crate::members::Members::distrust);
+                        collections.values_mut().for_each(Members::distrust);
                     }
                     for moved in news.entries {
                         self.note(moved, cache, collections);
@@ -88,22 +85,5 @@ impl ChannelJournal {
     /// Forgets the records of tenants that nobody asks about.
     pub(crate) fn retain(&mut self, tenants: &HashSet<TenantId>) {
         self.latest.retain(|tenant, _| tenants.contains(tenant));
-    }
-}
-
-impl RegistryJournal {
-    /// Follows the journal of a shard from `now` on; whoever reads all connections after this misses nothing.
-    pub(crate) fn new(shard: u32, now: Timestamp) -> Self {
-        Self { shard, follower: Follower::new(now) }
-    }
-
-    /// The ids of connections that have changed by `now`; `None` where it may be any.
-    pub(crate) async fn read(
-        &mut self,
-        connections: &Connections,
-        now: Timestamp,
-    ) -> Result<Option<Vec<String>>, StoreError> {
-        let news = connections.changes(self.shard, &mut self.follower, now).await?;
-        Ok(news.is_complete.then_some(news.entries))
     }
 }
